@@ -1605,9 +1605,6 @@ ALTER TABLE ONLY public.upload
 ALTER TABLE ONLY public.version
     ADD CONSTRAINT version_dataset_id_fkey FOREIGN KEY (dataset_id) REFERENCES public.dataset(id);
 
-ALTER TABLE ONLY public.version_eval
-    ADD CONSTRAINT version_eval_version_id_fkey FOREIGN KEY (version_id) REFERENCES public.version(id) ON DELETE CASCADE;
-
 ALTER TABLE ONLY public.version_label
     ADD CONSTRAINT version_label_dataset_id_fkey FOREIGN KEY (dataset_id) REFERENCES public.dataset(id);
 
