@@ -192,7 +192,7 @@ class Limits(Section, alias_generator=_variables("LABELGRAPH_LIMIT_")):
     image_pixels: Count = setting(64_000_000, "most pixels of an image")
     image_side: Side = setting(16_384, "most pixels of an image's longer side, at most 65,535")
     image_memory: Count = setting(
-        1024 * MIB, "memory of a process that decodes an image, in bytes: 12 a pixel are enough"
+        1280 * MIB, "memory of a process that decodes an image, in bytes: 20 a pixel are enough"
     )
 
 

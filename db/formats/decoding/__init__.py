@@ -33,7 +33,7 @@ class Limits:
 
     pixels: int = MAX_PIXELS
     side: int = MAX_SIDE
-    memory: int = 1024 * 1024 * 1024
+    memory: int = 1280 * 1024 * 1024
     seconds: float = 10.0
     processes: int = 4
 

@@ -45,10 +45,11 @@ def rendition(data: bytes, pixels: int = MAX_PIXELS, side: int = MAX_SIDE) -> by
     out = io.BytesIO()
     shown = _upright(read(data), SHOWN_SIDE, pixels, side)
     if shown.mode in TRANSPARENT:
-        white = Image.new("RGBA", shown.size, "white")
-        white.alpha_composite(shown.convert("RGBA"))
+        alpha, shown = shown.getchannel("A"), shown.convert("L" if shown.mode == "LA" else "RGB")
+        white = Image.new(shown.mode, shown.size, "white")
+        white.paste(shown, mask=alpha)
         shown = white
-    shown = shown if shown.mode == "L" else shown.convert("RGB")
+    shown = shown if shown.mode in ("L", "RGB") else shown.convert("RGB")
     shown.save(out, "JPEG", quality=92, subsampling=0)
     return out.getvalue()
 
@@ -85,7 +86,7 @@ def _simplified(image: Image.Image, content: Content) -> Image.Image:
 def _stretched(image: Image.Image) -> Image.Image:
     """From black, the least number, to white, the greatest: a TIFF file of 16 or 32 bits does not say which part of
     their range a camera or an instrument uses."""
-    exact = image.convert("F")
+    exact = image if image.mode == "F" else image.convert("F")
     low, high = cast(tuple[float, float], exact.getextrema())
     if not (math.isfinite(low) and math.isfinite(high)):
         few = exact.resize((min(SOME, exact.width), min(SOME, exact.height)), Image.Resampling.NEAREST)
