@@ -18,7 +18,7 @@ from schema.context import Context
 from schema.execution.document_limits import DocumentLimits
 from schema.execution.messages import Answer, Request
 from schema.execution.schema import LabelgraphSchema
-from tests.schema import reference_lists, reference_reader, sample_data
+from tests.schema import reference_lists, reference_reader, reference_things, sample_data
 from tests.schema.random_operations import KnownValues
 
 ANN = Identity("ann", Scope.READ, token_id=1)
@@ -63,7 +63,7 @@ class ReadFixture:
     schema: LabelgraphSchema
     language: GraphQLSchema
     database: Database
-    tables: reference_reader.Tables
+    tables: reference_things.Tables
     known: KnownValues
     tokens: Mapping[str, str]  # what a cursor is called in the reference reader
 
@@ -104,9 +104,9 @@ async def open_reads(database: Database) -> ReadFixture:
     await connection.close()
     schema, language = _schema()
     async with database.reading() as reader:
-        rows = await reference_reader.load(reader)
+        rows = await reference_things.load(reader)
         now = await reader.fetchval("SELECT now()")
-    tables = reference_reader.Tables(rows, None, "ann", now, LINKS, {})
+    tables = reference_things.Tables(rows, None, "ann", now, LINKS, {})
     return ReadFixture(schema, language, database, tables, KnownValues((), (), (), {}), {})
 
 

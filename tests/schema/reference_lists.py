@@ -5,16 +5,13 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from hashlib import md5, sha256
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from unicodedata import normalize
 
-if TYPE_CHECKING:
-    from tests.schema.reference_reader import Tables
-
-Row = dict[str, Any]
+from tests.schema.reference_things import Row, Tables
 
 
-def matches(tables: "Tables", row: Row, filter_: Mapping[str, Any]) -> bool:
+def matches(tables: Tables, row: Row, filter_: Mapping[str, Any]) -> bool:
     source = tables.by_id("source", row["source_id"]) or {}
     tests: Mapping[str, Callable[[Any], bool]] = {
         "state": lambda value: row["state"] == value,
@@ -43,14 +40,14 @@ def matches(tables: "Tables", row: Row, filter_: Mapping[str, Any]) -> bool:
     return all(tests[name](value) for name, value in filter_.items() if value is not None)
 
 
-def is_in_timeline(tables: "Tables", row: Row, filter_: Mapping[str, Any] | None, moment: str, **columns: str) -> bool:
+def is_in_timeline(tables: Tables, row: Row, filter_: Mapping[str, Any] | None, moment: str, **columns: str) -> bool:
     """Whether a change or a job matches. `columns`: what the lists of the filter are compared with."""
     given = {name: value for name, value in (filter_ or {}).items() if value}
     period = given.pop("createdAt", {})
     return in_time(tables.now, row[moment], period) and all(row[columns[name]] in given[name] for name in given)
 
 
-def has_labels(tables: "Tables", row: Row, filter_: Mapping[str, Any]) -> bool:
+def has_labels(tables: Tables, row: Row, filter_: Mapping[str, Any]) -> bool:
     labels = [label for label in tables.rows["label"] if label["id"] in row["label_ids"]]
     carried = {label["name"] for label in labels} | {f"Label:{label['id']}" for label in labels}
     required = {*(filter_.get("names") or ()), *(filter_.get("ids") or ())}
@@ -156,7 +153,7 @@ def order_name(list_: str, order: Mapping[str, Any] | None) -> str:
     return f"{list_}.{order['field']}.{order.get('direction') or 'ASC'}{f'.{seed}' if seed else ''}"
 
 
-def sorting(tables: "Tables", order: Mapping[str, Any] | None) -> tuple[Callable[[Row], Any], bool]:
+def sorting(tables: Tables, order: Mapping[str, Any] | None) -> tuple[Callable[[Row], Any], bool]:
     """The sort key of a row, and whether the order is descending."""
     order = order or {"field": "CREATED_AT", "direction": "DESC"}
     keys: Mapping[str, Callable[[Row], Any]] = {
@@ -185,7 +182,7 @@ def md5_of(text: str) -> str:
 
 
 def paged(
-    tables: "Tables",
+    tables: Tables,
     name: str,
     rows: Iterable[Row],
     key: Callable[[Row], Any],

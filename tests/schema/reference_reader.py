@@ -9,16 +9,13 @@ import base64
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-import asyncpg
 from graphql import ExecutionResult, GraphQLSchema, execute_sync, parse
 
-from db.identity.urls import Links
+from tests.schema.reference_jobs import ExportJob, ImportJob, SyncJob
 from tests.schema.reference_lists import (
-    Row,
     directory_below,
     facet,
     has_text,
@@ -28,55 +25,7 @@ from tests.schema.reference_lists import (
     paged,
     sorting,
 )
-
-TABLES = (
-    "dataset",
-    "label",
-    "label_past",
-    "label_count",
-    "sample",
-    "sample_past",
-    "source",
-    "annotation",
-    "change",
-    "job",
-    "job_warning",
-    "ignored_files",
-    "sync_example",
-    "export",
-    "export_file",
-    "import_label",
-    "import_notice",
-    "dataset_event",
-)
-
-
-@dataclass(slots=True)
-class Tables:
-    """All rows, by table; who looks at them, when; and the row of each cursor."""
-
-    rows: Mapping[str, Sequence[Row]]
-    allowed: frozenset[int] | None
-    viewer: str
-    now: datetime
-    links: Links
-    cursors: Mapping[str, Any]  # cursor → (list and order, row id)
-
-    def having(self, table: str, **values: Any) -> list[Row]:
-        return [row for row in self.rows[table] if all(row[name] == value for name, value in values.items())]
-
-    def by_id(self, table: str, number: int | None) -> Row | None:
-        return next(iter(self.having(table, id=number)), None)
-
-    def dataset(self, number: int) -> "Dataset | None":
-        row = self.by_id("dataset", number)
-        if row is None or row["deleted_at"] is not None or (self.allowed is not None and number not in self.allowed):
-            return None
-        return Dataset(self, row)
-
-
-async def load(connection: asyncpg.Connection) -> dict[str, list[Row]]:
-    return {table: [dict(row) for row in await connection.fetch(f"SELECT * FROM {table}")] for table in TABLES}
+from tests.schema.reference_things import Row, Tables, Thing, moment
 
 
 def read(schema: GraphQLSchema, source: str, variables: dict[str, Any], tables: Tables) -> Any:
@@ -97,12 +46,6 @@ def run(schema: GraphQLSchema, source: str, variables: dict[str, Any], tables: T
 
 def is_number(text: str) -> bool:
     return text.isdecimal() and text == str(int(text))
-
-
-def moment(value: datetime | None) -> str | None:
-    if value is None:
-        return None
-    return value.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
 
 
 class Query:
@@ -162,43 +105,6 @@ class Query:
             rows = [row for row in rows if has_text(row["name"], filter_["name"])]
         name, order = order_name("dataset", orderBy), sorting(self.tables, orderBy)
         return paged(self.tables, name, rows, *order, lambda row: Dataset(self.tables, row), page)
-
-
-COUNTS = (
-    "scanned",
-    "added",
-    "updated",
-    "removed",
-    "moved",
-    "unchanged",
-    "skipped",
-    "ignored",
-    "labeled",
-    "matched",
-    "kept",
-    "missing",
-)
-FLAGS = ("hard", "confirmed", "undoable")
-
-
-def public_name(column: str) -> str:
-    if column in COUNTS:
-        return f"{column}Count"
-    if column in FLAGS:
-        return f"is{column.title()}"
-    return "".join(part if at == 0 else part.title() for at, part in enumerate(column.split("_")))
-
-
-class Thing:
-    """A row; its fields are attributes or methods, under their public names."""
-
-    def __init__(self, tables: Tables, row: Row) -> None:
-        self.tables, self.row = tables, row
-        self.id = f"{type(self).__name__}:{row['id']}" if "id" in row else None
-        for column, value in row.items():
-            name = public_name(column)
-            if not hasattr(type(self), name) and name != "id":
-                setattr(self, name, moment(value) if isinstance(value, datetime) else value)
 
 
 class Dataset(Thing):
@@ -463,74 +369,6 @@ class Change(Thing):
         return Change(self.tables, row) if row else None
 
 
-class SyncJob(Thing):
-    def dataset(self, _info: Any) -> Any:
-        return self.tables.dataset(self.row["dataset_id"])
-
-    def error(self, _info: Any) -> Any:
-        if self.row["error_code"] is None:
-            return None
-        return {"code": self.row["error_code"], "message": self.row["error_message"]}
-
-    def ignoredFiles(self, _info: Any) -> Any:
-        return [IgnoredFiles(self.tables, row) for row in self.tables.having("ignored_files", job_id=self.row["id"])]
-
-    def examples(self, _info: Any) -> Any:
-        return [SyncExamples(self.tables, row) for row in self.tables.having("sync_example", job_id=self.row["id"])]
-
-    def warnings(self, _info: Any, **page: Any) -> Any:
-        rows = self.tables.having("job_warning", job_id=self.row["id"])
-        return paged(
-            self.tables, "warning", rows, lambda row: row["id"], False, lambda row: JobWarning(self.tables, row), page
-        )
-
-
-class ImportJob(SyncJob):
-    def readCount(self, _info: Any) -> Any:
-        return self.row["scanned"]
-
-    def sourceFormat(self, _info: Any) -> Any:
-        return self.row["format"]
-
-    def outOfBoundsCount(self, _info: Any) -> Any:
-        return self.row["beyond"]
-
-    def newLabels(self, _info: Any) -> Any:
-        return [ImportedLabel(self.tables, row) for row in self.tables.having("import_label", job_id=self.row["id"])]
-
-    def notices(self, _info: Any) -> Any:
-        return [ImportNotice(self.tables, row) for row in self.tables.having("import_notice", job_id=self.row["id"])]
-
-
-class ExportJob(SyncJob):
-    def __init__(self, tables: Tables, row: Row) -> None:
-        super().__init__(tables, row)
-        [self.export] = tables.having("export", job_id=row["id"])
-        self.version = None
-        self.exportedCount = row["scanned"]
-        for name in ("format", "images", "packing", "revision"):
-            setattr(self, name, self.export[name])
-        self.expiresAt = moment(self.export["expires_at"])
-        self.location = None if self.export["is_temporary"] else self.export["location"]
-
-    def files(self, _info: Any) -> Any:
-        rows = self.tables.having("export_file", job_id=self.row["id"]) if self.row["status"] == "SUCCEEDED" else []
-        return [ExportFile(self.tables, row) for row in sorted(rows, key=lambda row: row["id"])]
-
-    def summary(self, _info: Any) -> Any:
-        names = ("image", "annotation", "left_out", "missing")
-        counts = {public_name(f"{name}_count"): self.export[f"{name}_count"] for name in names}
-        return None if self.export["image_count"] is None else counts | {"size": self.export["total_size"]}
-
-
-class ExportFile(Thing):
-    def name(self, _info: Any) -> str:
-        return str(self.row["path"])
-
-    def url(self, _info: Any) -> str:
-        return self.tables.links.signed(f"/exports/{self.row['id']}")
-
-
 class LargeChangeJob(SyncJob):
     def sampleCount(self, _info: Any) -> Any:
         return self.row["matched"]
@@ -550,23 +388,3 @@ JOBS: Mapping[str, type[SyncJob]] = {
 
 def job(tables: Tables, row: Row) -> SyncJob:
     return JOBS[row["kind"]](tables, row)
-
-
-class JobWarning(Thing):
-    pass
-
-
-class IgnoredFiles(Thing):
-    pass
-
-
-class SyncExamples(Thing):
-    pass
-
-
-class ImportedLabel(Thing):
-    pass
-
-
-class ImportNotice(Thing):
-    pass
