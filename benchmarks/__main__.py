@@ -5,6 +5,7 @@ writes    mutations, compared with hand-written SQL on plain tables without hist
 sync      syncs of a directory, compared with a loop over its files and the same SQL
 images    thumbnails, compared with Pillow in two processes
 large     a mutation of all samples, compared with hand-written SQL with history
+exports   exports, compared with scripts of pyarrow, json and tar, and the memory that they take
 versions  publishing and reading versions, compared with the working set
 attacks   what others notice while one client attacks the server
 
@@ -20,7 +21,7 @@ from pathlib import Path
 from typing import Final
 
 from api import embedded_postgres
-from benchmarks import attacks, images, large, reads, sync, versions, writes
+from benchmarks import attacks, exports, images, large, reads, sync, versions, writes
 from benchmarks.runner import HEAD, ROOT, Bench, machine, revision
 
 
@@ -40,6 +41,7 @@ BENCHMARKS: Final[Mapping[str, Benchmark]] = {
     "large": Benchmark(large.run, rounds=1),
     "sync": Benchmark(sync.run, rounds=3),
     "images": Benchmark(images.run),
+    "exports": Benchmark(exports.run, rounds=1),
     "versions": Benchmark(versions.run, seconds=0.5),
     "attacks": Benchmark(attacks.run, rows=100_000, rounds=1, seconds=30.0),
 }

@@ -39,6 +39,24 @@ def write_small(folder: Path, count: int) -> None:
             path.write_bytes(commented(file.getvalue(), path.name))
 
 
+def link_small(folder: Path, count: int, kinds: int) -> list[bytes]:
+    """As many files as wanted, as a dataset of `benchmarks/dataset.py` names them, which are links to a few different
+    pictures of some kilobytes: these are returned, by the numbers of their directories."""
+    made = [commented(photo(96, 96), f"picture {kind}") for kind in range(kinds)]
+    if (folder / "complete").exists():
+        return made
+    for number in range(1, count + 1):
+        directory = folder / f"part_{number % kinds}"
+        first, path = folder / f"{number % kinds}.jpg", directory / f"image_{number}.jpg"
+        if not first.exists():
+            directory.mkdir(parents=True, exist_ok=True)
+            first.write_bytes(made[number % kinds])
+        if not path.exists():
+            path.hardlink_to(first)
+    (folder / "complete").touch()
+    return made
+
+
 def write_photos(folder: Path, count: int, width: int, height: int) -> None:
     """As `write_small`, of large ones."""
     folder.mkdir(parents=True, exist_ok=True)

@@ -6,8 +6,8 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 import asyncpg
@@ -32,6 +32,16 @@ async def labelgraph(url: str, data: Path, *arguments: str, **environment: str) 
 
 
 @asynccontextmanager
+async def worker(url: str, data: Path, *arguments: str) -> AsyncGenerator[int, None]:
+    """A process that runs the jobs of a database, and its number."""
+    environment = os.environ | {"DATABASE_URL": url}
+    with _started(
+        ["-m", "api", "worker", "--data", str(data), *arguments], data / "worker.log", environment
+    ) as process:
+        yield process.pid
+
+
+@asynccontextmanager
 async def by_hand(url: str, data: Path) -> AsyncGenerator[Server, None]:
     """A server that answers with statements written by hand."""
     async with _process(["-m", "benchmarks.hand"], url, data / "hand.log", {}) as server:
@@ -45,11 +55,19 @@ async def _process(
     """A Python process with this database, on a port of its own, ended after the block."""
     port = _free_port()
     environment = os.environ | {"DATABASE_URL": url, "LABELGRAPH_PORT": str(port)} | environment
+    with _started(arguments, log, environment) as process:
+        await _listening(port, process)
+        yield Server(port, process.pid, token)
+
+
+@contextmanager
+def _started(
+    arguments: list[str], log: Path, environment: Mapping[str, str]
+) -> Generator["subprocess.Popen[bytes]", None, None]:
     with log.open("wb") as file:
         process = subprocess.Popen([sys.executable, *arguments], cwd=ROOT, env=environment, stdout=file, stderr=file)
     try:
-        await _listening(port, process)
-        yield Server(port, process.pid, token)
+        yield process
     finally:
         process.terminate()
         try:

@@ -45,6 +45,7 @@ NAMES = {
         "a sync, nothing changed, 100 files",
         "others during a sync, p99",
     ],
+    "exports": ["COCO, 1,000 samples", "WebDataset with images, 1,000 samples", "Parquet with images, 1,000 samples"],
     "images": ["thumbnails, cold, 12 MP to 256"],
     "versions": [
         "publishVersion, 1,000 samples",
@@ -54,6 +55,7 @@ NAMES = {
     "attacks": ["empty fragments"],
 }
 
+ONLY = {"attacks": "empty fragments", "exports": "1,000 samples"}
 LONGEST = 3 * TIMEOUT  # seconds for a benchmark, which does many things
 
 
@@ -67,7 +69,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("benchmark", NAMES)
 def test_a_benchmark_runs_and_keeps_its_rows(benchmark: str, folder: Path) -> None:
     size = ["--rows", str(ROWS), "--rounds", "1", "--seconds", "0.1", "--data", str(folder)]
-    only = ["--only", "empty fragments"] if benchmark == "attacks" else []
+    only = ["--only", ONLY[benchmark]] if benchmark in ONLY else []
     done = subprocess.run(
         [sys.executable, "-P", "-m", "benchmarks", benchmark, *size, *only],
         cwd=ROOT,
