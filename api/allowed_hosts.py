@@ -2,6 +2,7 @@
 
 import socket
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final, Self
 
 from starlette.datastructures import Headers
@@ -31,7 +32,7 @@ class AllowedHosts:
 
     def check(self, scope: Scope) -> None:
         """The address to which the client connected is always allowed, and no header too. Raises Refused."""
-        hosts = Headers(scope=scope).getlist("host")
+        hosts = [value.decode("latin-1") for name, value in scope["headers"] if name == b"host"]
         if self.names is None or not hosts:
             return
         connected = str((scope.get("server") or ("",))[0])
@@ -57,6 +58,7 @@ class AllowedHosts:
         return f"{scheme}://{host}{scope.get('root_path', '')}"
 
 
+@lru_cache(maxsize=256)
 def _name(host: str) -> str:
     """Without the port, an IPv6 address without its brackets."""
     host = host.strip().lower()

@@ -22,7 +22,7 @@ from api.configuration import call_limits, database_limits, decoding_limits, doc
 from api.files import exports, images, staged_uploads
 from api.files.thumbnails import thumbnails
 from api.graphql.event_streams import EventStreams
-from api.graphql.http import GraphQLOverHTTP
+from api.graphql.http import BeforeRoutes, GraphQLOverHTTP
 from api.graphql.mutations import Mutations
 from api.graphql.persisted_queries import PersistedQueries
 from api.graphql.trusted_documents import TrustedDocuments
@@ -56,7 +56,7 @@ def create_app(
     """An ASGI application over the database that the settings name, which is migrated already. `positions`: shared with
     the other processes of the server."""
     trusted = TrustedDocuments.read(settings.trusted_documents, only=settings.trusted_only)
-    middleware = []
+    graphql_over_http, middleware = GraphQLOverHTTP(), []
     if settings.allowed_origins:  # pages of other origins, which send tokens, never cookies
         cors = Middleware(
             CORSMiddleware,
@@ -70,10 +70,11 @@ def create_app(
     if settings.metrics_port is not None:
         middleware.insert(0, Middleware(ResponseCounter))
     middleware.append(Middleware(AddressLimit, limit=settings.limits.address_connections, proxies=settings.proxies))
+    middleware.append(Middleware(BeforeRoutes, path="/graphql", endpoint=graphql_over_http))
     return Starlette(
         routes=[
             Route("/", home),
-            Route("/graphql", GraphQLOverHTTP()),
+            Route("/graphql", graphql_over_http),
             WebSocketRoute("/graphql", graphql_socket),
             Route("/schema.graphql", sdl),
             Route("/ui", web.without_slash),
@@ -109,7 +110,7 @@ async def _lifespan(
         engine.connect(
             str(settings.database_url),
             database_limits(settings),
-            observer.on_statement,
+            observer.statements,
             standbys=settings.read_urls,
             positions=positions,
         ) as database,

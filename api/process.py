@@ -175,7 +175,7 @@ async def work(settings: Settings, stopping: asyncio.Event, ready: Callable[[], 
     limits = database_limits(settings)
     async with (
         observing(settings) as observer,
-        engine.connect(str(settings.database_url), limits, observer.on_statement) as database,
+        engine.connect(str(settings.database_url), limits, observer.statements) as database,
     ):
         observer.watch_database(database)
         ready()

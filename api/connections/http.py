@@ -25,7 +25,9 @@ UNREAD_SECONDS: Final = 30.0  # in which such a body is to end
 MAX_REFUSED: Final = 64  # refused connections that are given time to read why at once; the others are cut off
 LINGER_SECONDS: Final = 2.0  # of that time
 HEAD_END: Final = b"\r\n\r\n"
-LEFT: Final = "client left"  # in a request's state: what is called when its client leaves without the whole response
+# In a request's state:
+LEFT: Final = "client left"  # what is called when its client leaves without the whole response
+RECEIVED: Final = "received"  # it is there once all of the request is here
 
 
 @contextmanager
@@ -198,6 +200,7 @@ class HttpProtocol(LimitedConnection, HttpToolsProtocol):
     def on_message_complete(self) -> None:
         self._stop_timer()
         self._in_head, self._received_whole, self._idle_bytes, self._body_left = True, True, 0, 0
+        self.scope["state"][RECEIVED] = True
         super().on_message_complete()
         if not self._unread:
             return

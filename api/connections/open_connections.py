@@ -5,6 +5,7 @@ import ipaddress
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from http import HTTPStatus
 from typing import Final
 
@@ -83,6 +84,7 @@ class OpenConnections:
         return close is not None
 
 
+@lru_cache(maxsize=4_096)
 def network_of(host: str) -> str:
     """An address as limits count it: of IPv6 the network, since a customer is given one as a whole."""
     try:

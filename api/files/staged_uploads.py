@@ -66,9 +66,12 @@ async def _store(request: Request) -> None:
     timeouts, data = process.settings.timeouts, bytearray()
     receive = await wait_for_body(request.receive, seconds=timeouts.body)
     async with process.uploads.slot(int(request.query_params["i"])):
-        too_large = HTTPException(413, wrong_size, CLOSE)
         async for chunk in read_body(
-            receive, max_bytes=upload.size, too_large=too_large, seconds=timeouts.upload, grace=timeouts.body
+            receive,
+            max_bytes=upload.size,
+            too_large=lambda: HTTPException(413, wrong_size, CLOSE),
+            seconds=timeouts.upload,
+            grace=timeouts.body,
         ):
             data += chunk
         if len(data) != upload.size:

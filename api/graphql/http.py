@@ -1,7 +1,7 @@
 """GraphQL over HTTP: POST with a JSON body, GET for queries, one answer or an event stream."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from contextlib import nullcontext
 from typing import Final
 
@@ -11,12 +11,12 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.requests import Request as HTTPRequest
 from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api import playground
 from api.auth import token_of
 from api.compression import TextResponse
-from api.connections.http import while_connected
+from api.connections.http import RECEIVED, while_connected
 from api.graphql import event_streams, multipart, parameters, sse
 from api.graphql.negotiation import EVENTS, JSON, RESPONSE, Accepted, accepted
 from api.graphql.operations import answers, build_large_request, execute, failure, read_request
@@ -89,6 +89,18 @@ class GraphQLOverHTTP:
             runtime(scope).observer.refused(answer)
             response = _response_of(answer, accept.json or EVENTS)
         await response(scope, receive, send)
+
+
+class BeforeRoutes:
+    """Around the routes: an endpoint that answers all of its errors itself needs neither the search for its route nor
+    the middleware for errors."""
+
+    def __init__(self, app: ASGIApp, path: str, endpoint: ASGIApp) -> None:
+        self.app, self.path, self.endpoint = app, path, endpoint
+
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        is_there = scope["type"] == "http" and scope["path"] == self.path and not scope.get("root_path")
+        return (self.endpoint if is_there else self.app)(scope, receive, send)
 
 
 async def _answer(http: HTTPRequest, send: Send, accept: Accepted) -> None:
@@ -216,16 +228,24 @@ async def _read(process: Runtime, http: HTTPRequest, identity: Identity) -> Requ
     if http.method == "GET":
         params = parameters.from_query_string(http.scope["query_string"].decode("latin-1"), limits.json_depth)
         return await read_request(process, params, identity)
-    too_large: Exception
-    if form := _is_form(http.headers):
-        max_bytes, seconds, too_large = multipart.max_bytes(limits), timeouts.upload, multipart.too_large(limits)
-    else:
-        max_bytes, seconds = limits.body, timeouts.body
-        too_large = HTTPException(413, f"The body is larger than {limits.body} bytes.", CLOSE)
+    form = _is_form(http.headers)
+    max_bytes, seconds = (multipart.max_bytes(limits), timeouts.upload) if form else (limits.body, timeouts.body)
+
+    def too_large() -> Exception:
+        message = f"The body is larger than {limits.body} bytes."
+        return multipart.too_large(limits) if form else HTTPException(413, message, CLOSE)
+
     length = http.headers.get("content-length", "0")
     if not length.isdecimal() or len(length) > 12 or int(length) > max_bytes:
-        raise too_large
-    body = read_body(http.receive, max_bytes=max_bytes, too_large=too_large, seconds=seconds, grace=timeouts.body)
+        raise too_large()
+    body = read_body(
+        http.receive,
+        max_bytes=max_bytes,
+        too_large=too_large,
+        seconds=seconds,
+        grace=timeouts.body,
+        is_here=RECEIVED in http.scope["state"],
+    )
     if form:
         params = await multipart.read(http.headers, body, limits)
         return await read_request(process, params, identity)

@@ -1,7 +1,8 @@
 """Request bodies: how large they may be, and how slowly they may come."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from contextlib import nullcontext
 from typing import Final
 
 from starlette.exceptions import HTTPException
@@ -28,16 +29,24 @@ async def wait_for_body(receive: Receive, *, seconds: float) -> Receive:
 
 
 async def read_body(
-    receive: Receive, *, max_bytes: int, too_large: Exception, seconds: float, grace: float
+    receive: Receive,
+    *,
+    max_bytes: int,
+    too_large: Callable[[], Exception],
+    seconds: float,
+    grace: float,
+    is_here: bool = False,
 ) -> AsyncIterator[bytes]:
-    """The body as it comes. Raises `too_large` as soon as it passes `max_bytes`, HTTPException, ClientDisconnect.
+    """The body as it comes. Raises `too_large()` as soon as it passes `max_bytes`, HTTPException, ClientDisconnect.
 
-    It is too slow when it is not complete after `seconds`, or falls behind `MIN_RATE` by more than `grace` seconds.
+    It is too slow when it is not complete after `seconds`, or falls behind `MIN_RATE` by more than `grace` seconds,
+    unless all of it `is_here` already.
     """
     start, size, more = asyncio.get_running_loop().time(), 0, True
     while more:
         try:
-            async with asyncio.timeout_at(start + min(seconds, grace + size / MIN_RATE)):
+            limit = nullcontext() if is_here else asyncio.timeout_at(start + min(seconds, grace + size / MIN_RATE))
+            async with limit:
                 message = await receive()
         except TimeoutError:
             raise HTTPException(408, TOO_SLOW, CLOSE) from None
@@ -46,6 +55,6 @@ async def read_body(
         chunk: bytes = message.get("body", b"")
         size += len(chunk)
         if size > max_bytes:
-            raise too_large
+            raise too_large()
         more = message.get("more_body", False)
         yield chunk

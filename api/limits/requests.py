@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Generator, Hashable
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import orjson
 from starlette.responses import Response
@@ -47,7 +48,7 @@ class AddressLimit:
     def __init__(self, app: ASGIApp, limit: int, proxies: str) -> None:
         self.app = app
         self._limit = KeyedLimit(limit, "This address has {limit} requests running already: wait for one to end.")
-        self._trusted = _TrustedHosts(proxies)
+        self._is_proxy = lru_cache(maxsize=4_096)(_TrustedHosts(proxies).__contains__)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -55,7 +56,7 @@ class AddressLimit:
             return
         client = (scope.get("client") or ("",))[0]
         try:
-            with nullcontext() if client in self._trusted else self._limit.acquire(network_of(client)):
+            with nullcontext() if self._is_proxy(client) else self._limit.acquire(network_of(client)):
                 await self.app(scope, receive, send)
         except Refused as refused:  # the application answers its own refusals
             body = orjson.dumps({"errors": [{"message": str(refused), "extensions": {"code": RATE_LIMITED}}]})

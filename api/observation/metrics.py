@@ -1,8 +1,13 @@
 """What a process counts, as Prometheus reads it."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
-from typing import Final, TypeVar
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from functools import lru_cache
+from itertools import accumulate
+from math import inf
+from typing import Final
 
 from prometheus_client import (
     CollectorRegistry,
@@ -16,13 +21,15 @@ from prometheus_client import (
     disable_created_metrics,
 )
 from prometheus_client.exposition import choose_encoder
+from prometheus_client.metrics_core import CounterMetricFamily, HistogramMetricFamily
 from prometheus_client.registry import Collector
+from prometheus_client.utils import floatToGoString
 
 from api.observation.names import OTHER, OperationNames
 from api.observation.observer import CANCELED, OK
 from schema.enums import ErrorCode
 
-Child = TypeVar("Child")
+Labels = tuple[str | int, ...]  # the values of a metric's labels
 Gauges = Callable[[], Awaitable[Iterable[Metric]]]
 
 CODES: Final = frozenset({OK, CANCELED, *(code.name for code in ErrorCode)})
@@ -46,18 +53,48 @@ DELAY_SECONDS: Final = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5)
 LOOP_INTERVAL: Final = 0.25  # seconds between two looks at the event loop
 
 
-class Children(dict[tuple[str, ...], Child]):
-    """Those of one metric by the values of its labels, without the lock under which the library looks them up."""
+class Counts(Collector):
+    """A counter by labels, of what happens in the event loop. The library's has a lock and checks its arguments: ten
+    times the cost, and each request is counted several times."""
 
-    _make: Callable[..., Child]
+    def __init__(self, name: str, help_: str, labels: Sequence[str]) -> None:
+        self._name, self._help, self._labels = name, help_, labels
+        self._values: defaultdict[Labels, float] = defaultdict(int)
 
-    def __init__(self, make: Callable[..., Child]) -> None:
-        super().__init__()
-        self._make = make
+    def add(self, labels: Labels, amount: float = 1) -> None:
+        self._values[labels] += amount
 
-    def __missing__(self, labels: tuple[str, ...]) -> Child:
-        child = self[labels] = self._make(*labels)
-        return child
+    def collect(self) -> Iterable[Metric]:
+        """Called in a thread."""
+        family = CounterMetricFamily(self._name, self._help, labels=self._labels)
+        for labels, value in list(self._values.items()):
+            family.add_metric([str(label) for label in labels], value)
+        return [family]
+
+
+class Times(Collector):
+    """A histogram by labels, likewise."""
+
+    def __init__(self, name: str, help_: str, labels: Sequence[str], bounds: Sequence[float]) -> None:
+        self._name, self._help, self._labels, self._bounds = name, help_, labels, bounds
+        self._values: dict[Labels, list[float]] = {}  # how many are in each bucket, and their sum
+
+    def add(self, labels: Labels, seconds: float) -> None:
+        values = self._values.get(labels)
+        if values is None:
+            values = self._values[labels] = [0] * (len(self._bounds) + 2)
+        values[bisect_left(self._bounds, seconds)] += 1
+        values[-1] += seconds
+
+    def collect(self) -> Iterable[Metric]:
+        """Called in a thread."""
+        family = HistogramMetricFamily(self._name, self._help, labels=self._labels)
+        names = [floatToGoString(bound) for bound in (*self._bounds, inf)]  # type: ignore[no-untyped-call]
+        for labels, values in list(self._values.items()):
+            *counts, seconds = values
+            buckets = list(zip(names, accumulate(counts), strict=True))
+            family.add_metric([str(label) for label in labels], buckets, seconds)
+        return [family]
 
 
 class Metrics:
@@ -74,11 +111,13 @@ class Metrics:
         self._reading = asyncio.Lock()
         registry.register(self._read)
 
-        def counter(name: str, help_: str, *labels: str) -> Children[Counter]:
-            return Children(Counter(f"labelgraph_{name}", help_, labels, registry=registry).labels)
+        def counter(name: str, help_: str, *labels: str) -> Counts:
+            registry.register(counts := Counts(f"labelgraph_{name}", help_, labels))
+            return counts
 
-        def histogram(name: str, help_: str, *labels: str, buckets: tuple[float, ...] = SECONDS) -> Children[Histogram]:
-            return Children(Histogram(f"labelgraph_{name}", help_, labels, buckets=buckets, registry=registry).labels)
+        def histogram(name: str, help_: str, *labels: str, bounds: Sequence[float] = SECONDS) -> Times:
+            registry.register(times := Times(f"labelgraph_{name}", help_, labels, bounds))
+            return times
 
         self._operations = counter(
             "operations", "GraphQL operations by name, and OK or the code of the first error.", "operation", "code"
@@ -97,7 +136,7 @@ class Metrics:
             "compression_bytes", "Bytes of these answers, before (in) and after (out).", "encoding", "direction"
         )
         self._jobs_ended = counter("jobs_ended", "Runs of jobs by this process.", "kind", "outcome")
-        self._job_seconds = histogram("job_seconds", "Runs of jobs by this process.", "kind", buckets=JOB_SECONDS)
+        self._job_seconds = histogram("job_seconds", "Runs of jobs by this process.", "kind", bounds=JOB_SECONDS)
         self._storage_seconds = histogram("storage_seconds", "Calls of a store.", "store", "operation")
         self._storage_errors = counter("storage_errors", "Calls of a store that failed.", "store", "operation")
         self._storage_objects = counter(
@@ -116,34 +155,33 @@ class Metrics:
 
     def count_operation(self, operation: str, code: str) -> None:
         """`operation` is a label, as `names` returns it."""
-        self._operations[operation, code if code in CODES else OTHER].inc()
+        self._operations.add((operation, code if code in CODES else OTHER))
 
     def time_operation(self, operation: str, seconds: float) -> None:
-        self._seconds[operation,].observe(seconds)
+        self._seconds.add((operation,), seconds)
 
     def count_response(self, path: str, status: int, seconds: float) -> None:
-        first = path.partition("/")[2].partition("/")[0]
-        route = f"/{first}" if first in ROUTES or not first else OTHER
-        self._responses[route, str(status)].inc()
-        self._response_seconds[route,].observe(seconds)
+        route = _route(path)
+        self._responses.add((route, status))
+        self._response_seconds.add((route,), seconds)
 
     def count_store_call(
         self, store: str, operation: str, objects: int, size: int, seconds: float, *, failed: bool
     ) -> None:
         call = store, operation
-        self._storage_seconds[call].observe(seconds)
-        self._storage_errors[call].inc(failed)
-        self._storage_objects[call].inc(objects)
-        self._storage_bytes[call].inc(size)
+        self._storage_seconds.add(call, seconds)
+        self._storage_errors.add(call, failed)
+        self._storage_objects.add(call, objects)
+        self._storage_bytes.add(call, size)
 
     def count_compressed(self, encoding: str, before: int, after: int) -> None:
-        self._compressed[encoding,].inc()
-        self._compression_bytes[encoding, "in"].inc(before)
-        self._compression_bytes[encoding, "out"].inc(after)
+        self._compressed.add((encoding,))
+        self._compression_bytes.add((encoding, "in"), before)
+        self._compression_bytes.add((encoding, "out"), after)
 
     def count_job(self, kind: str, outcome: str, seconds: float) -> None:
-        self._jobs_ended[kind, outcome].inc()
-        self._job_seconds[kind,].observe(seconds)
+        self._jobs_ended.add((kind, outcome))
+        self._job_seconds.add((kind,), seconds)
 
     async def watch_event_loop(self) -> None:
         loop = asyncio.get_running_loop()
@@ -159,6 +197,13 @@ class Metrics:
         async with self._reading:
             self._read.families = [family for gauges in self.gauges for family in await gauges()]
             return await asyncio.to_thread(encode, self.registry), media_type
+
+
+@lru_cache(maxsize=1_024)
+def _route(path: str) -> str:
+    """The first part of a path, where it is one of ours."""
+    first = path.partition("/")[2].partition("/")[0]
+    return f"/{first}" if first in ROUTES or not first else OTHER
 
 
 class _Read(Collector):

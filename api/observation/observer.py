@@ -18,7 +18,8 @@ from api.observation.names import OperationNames
 from api.settings import Settings
 from db.formats.decoding import Decoders
 from db.jobs import Outcome
-from db.postgres.engine import Database, OnStatement
+from db.postgres.engine import Database
+from db.postgres.readers import StatementObserver
 from db.storage.observed import Observe, Traffic
 from schema.errors import INTERNAL, error_code
 from schema.execution.documents import Document
@@ -90,9 +91,9 @@ class Observer:
                 trace.end(str(status or CANCELED), is_error=status >= 500)
 
     @property
-    def on_statement(self) -> OnStatement | None:
+    def statements(self) -> StatementObserver | None:
         """What a database reports its statements to; None costs nothing."""
-        return None if self.tracing is None else self.tracing.add_statement
+        return self.tracing
 
     @property
     def on_store_call(self) -> Observe | None:
@@ -187,7 +188,7 @@ class Operation:
         self.label = "" if metrics is None else metrics.names.label(document.name, token_id)
         self.trace: Trace | None = None
         if tracing is not None and not self.is_subscription:
-            self.trace = tracing.begin_operation(document.operation.operation.value, document.name)
+            self.trace = tracing.begin_operation(document)
 
     def __enter__(self) -> "Operation":
         self.start = time.perf_counter()

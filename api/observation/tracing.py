@@ -32,6 +32,7 @@ from opentelemetry.trace import (
 )
 
 from api.request_ids import TRACEPARENT
+from schema.execution.documents import Document
 
 Attributes = Mapping[str, str | int]
 
@@ -99,26 +100,40 @@ class Tracing:
             flushing.start()
             await asyncio.to_thread(flushing.join, FLUSH_SECONDS)
 
-    def begin_operation(self, kind: str, name: str | None) -> Trace | None:
+    def begin_operation(self, document: Document) -> Trace | None:
+        """As `begin`, of an operation."""
+        context = self._context()
+        if context is None:
+            return None
+        kind, name = document.operation.operation.value, document.name
         named = {"graphql.operation.name": name[:MAX_NAME]} if name else {}
-        return self.begin(f"{kind} {name or ''}".rstrip(), {"graphql.operation.type": kind, **named})
+        return self._begin(context, f"{kind} {name or ''}".rstrip(), {"graphql.operation.type": kind, **named})
 
     def begin(self, name: str, attributes: Attributes) -> Trace | None:
         """A trace of what happens from now until its end; None: of this there is none."""
+        context = self._context()
+        return None if context is None else self._begin(context, name, attributes)
+
+    def _context(self) -> Context | None:
+        """In which a trace begins now; None: it is not traced."""
         header = TRACEPARENT.get()
-        if header:
-            parent = _remote(header)
-            if not parent.trace_flags & SAMPLED:
-                return None
-            context = set_span_in_context(NonRecordingSpan(parent), Context())
-        elif random.random() < self._share:  # noqa: S311 (no secret)
-            context = Context()
-        else:
+        if not header:
+            return Context() if random.random() < self._share else None  # noqa: S311 (no secret)
+        parent = _remote(header)
+        if not parent.trace_flags & SAMPLED:
             return None
+        return set_span_in_context(NonRecordingSpan(parent), Context())
+
+    def _begin(self, context: Context, name: str, attributes: Attributes) -> Trace:
         span = self._tracer.start_span(name[:MAX_NAME], context, SpanKind.SERVER, attributes)
         trace = Trace(self._tracer, span, set_span_in_context(span, context))
         CURRENT.set(trace)
         return trace
+
+    @property
+    def is_tracing(self) -> bool:
+        """Whether what happens now is traced."""
+        return CURRENT.get() is not None
 
     def add_statement(self, text: str, seconds: float, error: BaseException | None) -> None:
         trace = CURRENT.get()

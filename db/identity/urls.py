@@ -15,6 +15,7 @@ import hashlib
 import hmac
 import secrets
 from dataclasses import dataclass
+from functools import lru_cache
 
 from sqlalchemy import ColumnElement, func, literal_column
 from sqlalchemy.dialects.postgresql import insert
@@ -72,16 +73,22 @@ class Signer:
     lifetime: int
 
     def links(self, base: str, token_id: int, now: float) -> Links:
-        expiry = (int(now) // STABLE + 1) * STABLE + self.lifetime
-        return Links(base=base, query=f"?e={expiry}&i={token_id}&s=", key=self._key(token_id, expiry), expiry=expiry)
+        return _links(self.secret, base, token_id, (int(now) // STABLE + 1) * STABLE + self.lifetime)
 
     def is_valid(self, path: str, token_id: int, expiry: int, signed: str, now: float) -> bool:
         """Whether we signed this path for this token, and it has not expired."""
-        expected = signature(self._key(token_id, expiry), path)
+        expected = signature(_key(self.secret, token_id, expiry), path)
         return hmac.compare_digest(expected.encode(), signed.encode()) and now < expiry
 
-    def _key(self, token_id: int, expiry: int) -> bytes:
-        return hmac.digest(self.secret, f"{token_id}.{expiry}".encode(), "sha256")
+
+@lru_cache(maxsize=1_024)
+def _links(secret: bytes, base: str, token_id: int, expiry: int) -> Links:
+    """Every request has its links, the same for a quarter of an hour, though few answers contain URLs."""
+    return Links(base, f"?e={expiry}&i={token_id}&s=", _key(secret, token_id, expiry), expiry)
+
+
+def _key(secret: bytes, token_id: int, expiry: int) -> bytes:
+    return hmac.digest(secret, f"{token_id}.{expiry}".encode(), "sha256")
 
 
 def signature(key: bytes, path: str) -> str:

@@ -17,7 +17,8 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from db.errors import Defect, DomainError
 from db.jobs.queue import FOREGROUND, notify
 from db.postgres import sql
-from db.postgres.engine import GRACE, Database, driver_url
+from db.postgres.engine import Database, driver_url
+from db.postgres.readers import GRACE
 
 SQL: Final = sql.load(__file__, "jobs.sql")
 BEAT: Final = 1.0  # seconds between heartbeats, which write the progress

@@ -10,7 +10,7 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, nullcontext, suppress
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Final, TypeVar, cast
@@ -26,31 +26,21 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from db.concurrency_limits import Batches, ConcurrencyLimit, Slot
 from db.errors import DomainError
 from db.postgres import sql
-from db.postgres.outages import (
-    ANY_ERROR,
-    NO_ANSWER,
-    OVERLOADED,
-    DatabaseUnavailable,
-    Outages,
-    explain,
-    is_rolled_back,
-)
+from db.postgres.outages import ANY_ERROR, DatabaseUnavailable, Outages, explain, is_rolled_back
+from db.postgres.readers import GRACE, READ, Readers, Reading, StatementObserver
 from db.postgres.standbys import POSITION, Client, Positions, Primary, Server, Standby, Standbys, with_position
 
 T = TypeVar("T")
 DIALECT = "postgresql+asyncpg://"
 DATABASE: Final = "database"
+WRITE: Final = "write"
 TOGETHER: Final = 16  # writes of one dataset that are committed together, at most
-GRACE: Final = 2.0  # seconds beyond its own limit in which a working server ends a statement
 UNLIMITED: Final = 1_000_000
 NO_PREPARED_STATEMENTS: Mapping[str, Any] = {
     "statement_cache_size": 0,
     "prepared_statement_cache_size": 0,
     "prepared_statement_name_func": lambda: "",  # on the next connection a name could be another client's
 }
-
-
-OnStatement = Callable[[str, float, BaseException | None], None]  # its text, how many seconds it took, and its error
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +91,7 @@ class Database:
     """
 
     url: str
-    pool: asyncpg.Pool
+    readers: Readers
     engine: AsyncEngine
     limits: Limits
     costly_reads: ConcurrencyLimit  # those that may read every row
@@ -109,7 +99,6 @@ class Database:
     probe: Probe
     together: Batches = field(default_factory=lambda: Batches(TOGETHER))  # writes, by dataset
     outages: Outages = field(default_factory=Outages)
-    waiting: Counter[str] = field(default_factory=lambda: Counter(read=0, write=0))  # for a connection
     deadline: asyncio.Timeout | None = None  # of the operation that it was passed to
     slot: Slot | None = None  # of that operation, among those that use the database
     standbys: Standbys | None = None
@@ -118,11 +107,16 @@ class Database:
     def connections(self) -> Mapping[str, Mapping[str, int]]:
         """How many connections for reading and for writing there are now, in use and idle."""
         writers = cast(QueuePool, self.engine.pool)
-        idle = self.pool.get_idle_size()
+        idle = self.readers.idle
         return {
-            "read": {"in_use": self.pool.get_size() - idle, "idle": idle},
-            "write": {"in_use": writers.checkedout(), "idle": writers.checkedin()},
+            READ: {"in_use": self.readers.pool.get_size() - idle, "idle": idle},
+            WRITE: {"in_use": writers.checkedout(), "idle": writers.checkedin()},
         }
+
+    @property
+    def waiting(self) -> Counter[str]:
+        """How much waits for a connection."""
+        return self.readers.waiting
 
     def of_client(self, number: int, *, position: int = 0, may_use_standbys: bool) -> "Database":
         """For one operation of a client, which sees at least the position and what it wrote before."""
@@ -155,10 +149,10 @@ class Database:
 
     async def _row_of(self, standby: Standby, position: int, text: str, arguments: Sequence[object]) -> Any:
         """None where the primary is to be asked."""
-        assert standby.pool is not None
+        assert standby.readers is not None
         standby.reads += 1
         try:
-            async with _acquired(standby.pool, self.limits) as connection:
+            async with _reading(standby.readers, self.limits) as connection:
                 if standby.position < position:
                     standby.position = await connection.fetchval(f"SELECT {POSITION}")
                 if standby.position < position:
@@ -181,19 +175,15 @@ class Database:
                 return await read(connection)
         except DatabaseUnavailable:
             standby = self.standbys.choose(0) if self.standbys else None
-            if standby is None or standby.pool is None:
+            if standby is None or standby.readers is None:
                 raise
-        with self.outages.translated():
-            async with _acquired(standby.pool, self.limits) as connection:
-                return await read(connection)
+        async with _reading(standby.readers, self.limits, self.outages) as connection:
+            return await read(connection)
 
-    @asynccontextmanager
-    async def reading(self) -> AsyncGenerator[asyncpg.Connection, None]:
+    def reading(self) -> AbstractAsyncContextManager[asyncpg.Connection]:
         """A connection for reads of the primary: each statement sees one state, and another than the statement before
         it."""
-        with self.outages.translated():
-            async with _acquired(self.pool, self.limits, self.waiting) as connection:
-                yield connection
+        return _reading(self.readers, self.limits, self.outages)
 
     def unused(self) -> AbstractAsyncContextManager[None]:
         """While an operation waits in memory: others may use the database in its stead."""
@@ -206,11 +196,11 @@ class Database:
         try:
             async with AsyncSession(self.engine, expire_on_commit=False, autoflush=False) as session, session.begin():
                 session.info[DATABASE] = self
-                self.waiting["write"] += 1
+                self.waiting[WRITE] += 1
                 try:
                     driver = await sql.raw_connection(await session.connection())
                 finally:
-                    self.waiting["write"] -= 1
+                    self.waiting[WRITE] -= 1
                 try:
                     yield session
                     if sql.TIMEOUT in session.info:  # what else would run during COMMIT, in the time for others
@@ -240,36 +230,18 @@ async def allow_time_for(session: AsyncSession, rows: int) -> None:
         database.deadline.reschedule(asyncio.get_running_loop().time() + limits.large_write)
 
 
-@asynccontextmanager
-async def _acquired(
-    pool: asyncpg.Pool, limits: Limits, waiting: Counter[str] | None = None
-) -> AsyncGenerator[asyncpg.Connection, None]:
-    """A connection of a pool of readers. Raises DatabaseUnavailable where there is none in time."""
-    waiting = Counter() if waiting is None else waiting
-    waiting["read"] += 1
-    try:
-        connection = cast(asyncpg.Connection, await pool.acquire(timeout=limits.connect))
-    except TimeoutError as error:
-        all_in_use = pool.get_size() == limits.readers and pool.get_idle_size() == 0
-        raise DatabaseUnavailable(OVERLOADED if all_in_use else NO_ANSWER, connection_lost=False) from error
-    finally:
-        waiting["read"] -= 1
-    try:
-        async with _read_only_transaction(connection, limits) if limits.pooled else nullcontext():
-            yield connection
-    except (asyncpg.InternalClientError, TimeoutError):  # the connection cannot be used any more
-        connection.terminate()
-        raise
-    finally:
-        with suppress(Exception):  # it is closed then, and the pool opens another
-            await pool.release(connection, timeout=GRACE)  # type: ignore[arg-type]
+def _reading(
+    readers: Readers, limits: Limits, outages: Outages | None = None
+) -> AbstractAsyncContextManager[asyncpg.Connection]:
+    reading = Reading(readers, outages)
+    return _read_only_transaction(reading, limits) if limits.pooled else reading
 
 
 @asynccontextmanager
 async def connect(
     url: str,
     limits: Limits | None = None,
-    on_statement: OnStatement | None = None,
+    statements: StatementObserver | None = None,
     *,
     standbys: Sequence[str] = (),
     positions: Positions | None = None,
@@ -277,15 +249,14 @@ async def connect(
     """Open the database at `url` (postgresql://…, a Unix socket as `?host=/dir`), and close it after the block.
     `standbys`: the URLs of servers that follow it; `positions`: of the clients of several processes."""
     limits = limits or Limits()
-    observed = None if on_statement is None else _observer(on_statement)
-    pool = await _open_readers(url, limits, observed)
+    readers = await _open_readers(url, limits, statements)
     engine = create_async_engine(
         DIALECT,
         pool_size=limits.writers,
         max_overflow=0,
         pool_timeout=30,
         connect_args={
-            "async_creator_fn": opener(url, observed),
+            "async_creator_fn": opener(url, None if statements is None else _observer(statements)),
             "timeout": limits.connect,
             "command_timeout": limits.write + GRACE,
             "server_settings": _startup_parameters(limits, read_only=False),
@@ -293,30 +264,30 @@ async def connect(
         },
     )
     _test_before_use(engine, limits.connect)
-    if on_statement is not None:
-        _observe_orm(engine, on_statement)
+    if statements is not None:
+        _observe_orm(engine, statements)
     if limits.pooled:
         _set_in_each_transaction(engine, limits)
     costly_reads = ConcurrencyLimit(limits.searches, per_key=limits.searches // 2)
     writers_of_dataset = ConcurrencyLimit(UNLIMITED, per_key=max(2, limits.writers // 3))
-    database = Database(url, pool, engine, limits, costly_reads, writers_of_dataset, Probe(url))
+    database = Database(url, readers, engine, limits, costly_reads, writers_of_dataset, Probe(url))
     try:
         async with AsyncExitStack() as stack:
             if standbys:
-                found = _standbys(url, standbys, limits, positions or Positions(), observed)
+                found = _standbys(url, standbys, limits, positions or Positions(), statements)
                 await stack.enter_async_context(found.watching())
                 database = replace(database, standbys=found)
             yield database
     finally:
-        await pool.close()
+        await readers.close()
         await engine.dispose()
 
 
-def _open_readers(url: str, limits: Limits, observed: Any = None) -> Awaitable[asyncpg.Pool]:
+async def _open_readers(url: str, limits: Limits, statements: StatementObserver | None) -> Readers:
     async def keep(_: asyncpg.Connection) -> None:
         """A reader changes nothing that asyncpg's RESET ALL would have to undo, at a round trip for every read."""
 
-    return asyncpg.create_pool(
+    pool = await asyncpg.create_pool(
         driver_url(url),
         min_size=0,
         max_size=limits.readers,
@@ -325,12 +296,14 @@ def _open_readers(url: str, limits: Limits, observed: Any = None) -> Awaitable[a
         statement_cache_size=0 if limits.pooled else 1024,
         max_cacheable_statement_size=64 * 1024,
         server_settings=_startup_parameters(limits, read_only=True),
-        init=observed,
         reset=keep,
     )
+    return Readers(pool, limits.connect, statements)
 
 
-def _standbys(url: str, urls: Sequence[str], limits: Limits, positions: Positions, observed: Any) -> Standbys:
+def _standbys(
+    url: str, urls: Sequence[str], limits: Limits, positions: Positions, statements: StatementObserver | None
+) -> Standbys:
     def server(at: str) -> Server:
         parameters = _startup_parameters(limits, read_only=True)
         return Server(partial(opener(at), statement_cache_size=0, server_settings=parameters), limits.pooled)
@@ -338,7 +311,7 @@ def _standbys(url: str, urls: Sequence[str], limits: Limits, positions: Position
     def standby(number: int, at: str) -> Standby:
         parsed = make_url(at)
         name = f"{number} ({parsed.host or 'a socket'}, {parsed.database})"
-        return Standby(name, server(at), limits.connect, lambda: _open_readers(at, limits, observed))
+        return Standby(name, server(at), limits.connect, lambda: _open_readers(at, limits, statements))
 
     found = tuple(standby(number, at) for number, at in enumerate(urls, 1))
     return Standbys(Primary(server(url), limits.connect), found, positions, limits.lag)
@@ -369,16 +342,16 @@ def opener(
     return opened
 
 
-def _observer(on_statement: OnStatement) -> Callable[[asyncpg.Connection], Awaitable[None]]:
+def _observer(statements: StatementObserver) -> Callable[[asyncpg.Connection], Awaitable[None]]:
     """Makes a new connection report its statements, but those that are prepared by whoever runs them."""
 
     async def init(connection: asyncpg.Connection) -> None:
-        connection.add_query_logger(lambda each: on_statement(each.query, each.elapsed, each.exception))
+        connection.add_query_logger(lambda each: statements.add_statement(each.query, each.elapsed, each.exception))
 
     return init
 
 
-def _observe_orm(engine: AsyncEngine, on_statement: OnStatement) -> None:
+def _observe_orm(engine: AsyncEngine, statements: StatementObserver) -> None:
     """Reports the statements that SQLAlchemy prepares."""
 
     @event.listens_for(engine.sync_engine, "before_cursor_execute")
@@ -387,13 +360,14 @@ def _observe_orm(engine: AsyncEngine, on_statement: OnStatement) -> None:
 
     @event.listens_for(engine.sync_engine, "after_cursor_execute")
     def end(_connection: object, _cursor: object, text: str, _values: object, context: Any, _many: bool) -> None:
-        on_statement(text, time.perf_counter() - context.began_at, None)
+        statements.add_statement(text, time.perf_counter() - context.began_at, None)
 
     @event.listens_for(engine.sync_engine, "handle_error")
     def fail(context: Any) -> None:
         began_at = getattr(context.execution_context, "began_at", None)
         if began_at is not None:
-            on_statement(context.statement or "", time.perf_counter() - began_at, context.original_exception)
+            seconds = time.perf_counter() - began_at
+            statements.add_statement(context.statement or "", seconds, context.original_exception)
 
 
 def driver_url(url: str) -> str:
@@ -437,20 +411,21 @@ def _settings(limits: Limits, *, read_only: bool) -> dict[str, str]:
 
 
 @asynccontextmanager
-async def _read_only_transaction(connection: Any, limits: Limits) -> AsyncGenerator[None, None]:
+async def _read_only_transaction(reading: Reading, limits: Limits) -> AsyncGenerator[asyncpg.Connection, None]:
     """With the settings of a reader's session. It ends with COMMIT, which sends its notifications."""
     settings = _settings(limits, read_only=True)
     local = "; ".join(f"SET LOCAL {name} = '{value}'" for name, value in settings.items())
-    await connection.execute(f"BEGIN READ ONLY; {local}")
-    is_broken = False
-    try:
-        yield
-    except (TimeoutError, asyncpg.InternalClientError):  # the connection is closed by whoever took it
-        is_broken = True
-        raise
-    finally:
-        if not is_broken and not connection.is_closed():
-            await connection.execute("COMMIT")
+    async with reading as connection:
+        await connection.execute(f"BEGIN READ ONLY; {local}")
+        is_broken = False
+        try:
+            yield connection
+        except (TimeoutError, asyncpg.InternalClientError):  # the connection is closed by whoever took it
+            is_broken = True
+            raise
+        finally:
+            if not is_broken and not connection.is_closed():
+                await connection.execute("COMMIT")
 
 
 def _set_in_each_transaction(engine: AsyncEngine, limits: Limits) -> None:

@@ -8,8 +8,7 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final, NoReturn, TypeVar
 
@@ -17,7 +16,7 @@ import asyncpg
 from sqlalchemy.exc import DBAPIError, InvalidRequestError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from db.errors import DomainError, Unavailable
+from db.errors import Unavailable
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -68,17 +67,8 @@ class Outages:
 
     _logged: float = float("-inf")
 
-    @contextmanager
-    def translated(self) -> Iterator[None]:
-        """Raises DatabaseUnavailable instead of the errors that mean it."""
-        try:
-            yield
-        except DomainError:
-            raise
-        except Exception as error:
-            self.reraise(error)
-
     def reraise(self, error: Exception, *, committing: bool = False) -> NoReturn:
+        """Raises DatabaseUnavailable instead of an error that means it."""
         unavailable = explain(error, committing=committing)
         if unavailable is None:
             raise error

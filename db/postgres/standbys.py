@@ -16,6 +16,7 @@ from typing import Any, Final
 import asyncpg
 
 from db.postgres.outages import ANY_ERROR
+from db.postgres.readers import Readers
 
 log = logging.getLogger(__name__)
 
@@ -130,8 +131,8 @@ class Standby:
     name: str  # for the log
     server: Server
     silence: float  # as of the primary
-    open_pool: Callable[[], Awaitable[asyncpg.Pool]]
-    pool: asyncpg.Pool | None = None
+    open_readers: Callable[[], Awaitable[Readers]]
+    readers: Readers | None = None
     is_well: bool = False
     position: int = 0  # to which it has come, or further
     reads: int = 0  # that run
@@ -159,9 +160,9 @@ class Standby:
             except Exception as error:
                 self._leave_out(f"it cannot be reached ({type(error).__name__})")
                 self._aim, self.lag = None, inf
-                if self.pool is not None:  # reads that wait for it go to the primary
-                    self.pool.terminate()
-                    self.pool = None
+                if self.readers is not None:  # reads that wait for it go to the primary
+                    self.readers.terminate()
+                    self.readers = None
             await asyncio.sleep(INTERVAL)
 
     def compare(self, position: int, at: float) -> None:
@@ -179,8 +180,8 @@ class Standby:
         elif self.lag > max_lag:
             self._leave_out(f"it is more than {max_lag:g} seconds behind the primary")
         else:
-            if self.pool is None:
-                self.pool = await self.open_pool()
+            if self.readers is None:
+                self.readers = await self.open_readers()
             self.is_well = True
             if self._reason is not None:
                 self._reason = None
@@ -223,8 +224,8 @@ class Standbys:
             await asyncio.gather(*tasks, return_exceptions=True)
             self.primary.close()
             for standby in self.all:
-                if standby.pool is not None:
-                    standby.pool.terminate()
+                if standby.readers is not None:
+                    standby.readers.terminate()
 
     async def _compare(self) -> None:
         """While the primary is away the standbys are as far behind it as before."""

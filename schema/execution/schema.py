@@ -101,11 +101,11 @@ class LabelgraphSchema(strawberry.Schema):
 
     async def _coerce(self, request: Request) -> VariableValues:
         """The variables, coerced: in the worker thread where they are many. Raises Refused."""
-        operation, raw = request.document.operation, request.variables
+        document, raw = request.document, request.variables
         if request.input_objects < MANY_INPUTS:
-            coerced = self._variables.coerce(operation, raw)
+            coerced = self._variables.coerce_few(document, raw)
         else:
-            coerced = await self.worker_thread.run(lambda: self._variables.coerce_many(operation, raw))
+            coerced = await self.worker_thread.run(lambda: self._variables.coerce_many(document.operation, raw))
         if isinstance(coerced, list):
             raise Refused([with_code(error, BAD_USER_INPUT) for error in coerced])
         return coerced

@@ -107,9 +107,8 @@ class StagedUploads:
 
     async def paths(self) -> list[str]:
         """Of the samples, in the database."""
-        rows = await self.database.pool.fetch(
-            "SELECT path FROM sample WHERE dataset_id = $1 ORDER BY path", self.number
-        )
+        async with self.database.reading() as connection:
+            rows = await connection.fetch("SELECT path FROM sample WHERE dataset_id = $1 ORDER BY path", self.number)
         return [row["path"] for row in rows]
 
     async def sync(self) -> tuple[int, ...]:
@@ -121,7 +120,8 @@ class StagedUploads:
         await sync.run(self.database, claim, self.store)
         await jobs.finish(self.database, claim, "SUCCEEDED")
         counts = "SELECT added, updated, removed, moved, skipped FROM job WHERE id = $1"
-        return tuple(await self.database.pool.fetchrow(counts, job) or ())
+        async with self.database.reading() as connection:
+            return tuple(await connection.fetchrow(counts, job) or ())
 
     async def do(self, statement: str, *arguments: Any) -> None:
         async with self.database.writing() as session:

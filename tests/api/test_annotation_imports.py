@@ -238,4 +238,4 @@ async def test_a_file_is_uploaded_with_the_request_and_gone_after_the_import(
         }
         for refused in (await send("labels.csv", b"x" * 1_001), await send("labels.csv", b"x", path="/labels.csv")):
             assert refused["errors"][0]["extensions"]["code"] in ("FILE_TOO_LARGE", "VALIDATION_FAILED")
-    assert await database.pool.fetchval("SELECT count(*) FROM import_file") == 0
+    assert await database.value("SELECT count(*) FROM import_file") == 0

@@ -159,4 +159,4 @@ async def waits(connection: asyncpg.Connection, statements: int) -> bool:
 
 
 async def kept(database: Database) -> bool:
-    return bool(await database.pool.fetchval(KEPT) == 1)
+    return bool(await database.value(KEPT) == 1)

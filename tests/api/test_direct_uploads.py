@@ -218,7 +218,7 @@ async def test_two_who_ask_at_once_under_one_key_get_one_place(script: StagedUpl
     assert {tuple(sorted(upload["path"] for upload in requested)) for requested in reported} == {
         tuple(f["key"] for f in files)
     }
-    rows = await script.database.pool.fetchval("SELECT count(*) FROM upload")
+    rows = await script.database.value("SELECT count(*) FROM upload")
     assert rows == 5
 
 
@@ -248,7 +248,7 @@ async def test_an_unknown_label_refuses_the_call(script: StagedUploads) -> None:
     data = image_bytes()
     answer = await script.answer(REQUEST, files=[upload_input("a.png", data, labels=["bird"])])
     assert answer["errors"][0]["extensions"]["code"] == "LABEL_NOT_FOUND"
-    assert await script.database.pool.fetchval("SELECT count(*) FROM upload") == 0
+    assert await script.database.value("SELECT count(*) FROM upload") == 0
     answer = await script.answer(REQUEST, files=[upload_input("a.png", data, labels=["b/d"])], createMissing=True)
     assert answer["errors"][0]["extensions"]["code"] == "INVALID_NAME"
     [upload] = await script.request(upload_input("a.png", data, labels=["bird"]), createMissing=True)
@@ -321,7 +321,7 @@ async def test_an_id_of_no_label_refuses_the_call(script: StagedUploads) -> None
         assert error["extensions"]["code"] == "LABEL_NOT_FOUND"
     answer = await script.answer(REQUEST, files=[file | {"labels": ["dog"]}], labelIds=[cat] * 100)
     assert answer["errors"][0]["extensions"]["code"] == "VALIDATION_FAILED"
-    assert await script.database.pool.fetchval("SELECT count(*) FROM upload") == 0
+    assert await script.database.value("SELECT count(*) FROM upload") == 0
 
 
 @ONCE
@@ -414,7 +414,7 @@ async def test_the_script_of_the_manual_uploads_a_folder(script: StagedUploads, 
     assert await script.paths() == ["a.PNG", "a.png", "c.png"]
     assert (await script.listed(), await script.staged()) == (["a.PNG", "a.png", "c.png"], 0)
     counted = "SELECT sample_count FROM label JOIN label_count ON label_count.label_id = label.id WHERE name = 'bird'"
-    assert await script.database.pool.fetchval(counted) == 3
+    assert await script.database.value(counted) == 3
 
 
 @S3_ITSELF

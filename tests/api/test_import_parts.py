@@ -80,7 +80,8 @@ async def run_import(script: StagedUploads, **more: Any) -> dict[str, Any]:
         await imports.run(script.database, claim, opened)
         await jobs.finish(script.database, claim, "SUCCEEDED")
         await parts.sweep(script.database, opened.open)
-    row = await script.database.pool.fetchrow("SELECT added, format FROM job WHERE id = $1", claim.id)
+    async with script.database.reading() as connection:
+        row = await connection.fetchrow("SELECT added, format FROM job WHERE id = $1", claim.id)
     return dict(row or {})
 
 

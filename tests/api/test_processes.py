@@ -244,7 +244,7 @@ async def write(client: Client, dataset: str, names: Iterable[str], written: set
 
 
 async def has_workers(database: Database, count: int) -> bool:
-    return bool(await database.pool.fetchval(WORKERS) == count)
+    return bool(await database.value(WORKERS) == count)
 
 
 async def is_closed(server: Running) -> bool:

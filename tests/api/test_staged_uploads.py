@@ -74,7 +74,7 @@ async def test_a_url_ends_with_its_time(script: StagedUploads, database: Databas
     async with database.writing() as session:
         signer = Signer(secret=await secret(session), lifetime=3_600)
     path = urlsplit(ticket["url"]).path
-    token_id = int(await database.pool.fetchval("SELECT max(id) FROM token"))
+    token_id = int(await database.value("SELECT max(id) FROM token"))
     old = signer.links(script.client.url, token_id, 1_000_000_000.0).upload(path.rpartition("/")[2])
     assert await status(old, image_bytes()) == 403
 
@@ -102,7 +102,7 @@ async def test_who_may_only_read_signs_no_upload(script: StagedUploads, database
     await token(database, Scope.LABEL)
     async with database.writing() as session:
         signer = Signer(secret=await secret(session), lifetime=3_600)
-    reader = int(await database.pool.fetchval("SELECT max(id) FROM token"))
+    reader = int(await database.value("SELECT max(id) FROM token"))
     name = urlsplit(ticket["url"]).path.rpartition("/")[2]
     assert await status(signer.links(script.client.url, reader, time.time()).upload(name), data) == 403
 

@@ -1,5 +1,7 @@
 """What the payloads of mutations have in common."""
 
+import asyncio
+from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
@@ -100,13 +102,13 @@ async def statements_of_upload(client: DatasetClient, names: list[str]) -> tuple
     files = [Incoming(name, content := image_bytes(form="JPEG"), len(content)) for name in names]
     values = {"datasetId": client.dataset, "files": files, "labels": ["cat"]}
     seen: list[str] = []
-    pool = client.direct.database.pool
-    connections = [await pool.acquire() for _ in range(pool.get_max_size())]
-    for connection in connections:
-        connection.add_query_logger(lambda record: seen.append(record.query))
-    for connection in connections:
-        await pool.release(connection)
+    database = client.direct.database
+    async with AsyncExitStack() as stack:
+        for _ in range(database.limits.readers):
+            connection = await stack.enter_async_context(database.reading())
+            connection.add_query_logger(lambda record: seen.append(record.query))
     data = await client.direct.execute(UPLOAD, {"input": values})
+    await asyncio.sleep(0)  # loggers are called in the next turn of the event loop
     return data["uploadSamples"]["results"], [text for text in seen if "Annotation:" in text]
 
 

@@ -1,5 +1,6 @@
 """Reading as clients meet it; what any query answers is compared with the reference reader in test_reads_generated."""
 
+import asyncio
 import base64
 from typing import Any
 
@@ -144,12 +145,11 @@ async def test_one_page_with_everything_on_it_is_one_statement(reads: ReadFixtur
 
 async def _statements(reads: ReadFixture, source: str, variables: dict[str, Any]) -> list[str]:
     statements: list[str] = []
-    connections = [await reads.database.pool.acquire() for _ in range(2)]
-    for connection in connections:
-        connection.add_query_logger(lambda record: statements.append(record.query))
-    for connection in connections:
-        await reads.database.pool.release(connection)
+    async with reads.database.reading() as one, reads.database.reading() as other:
+        for connection in (one, other):
+            connection.add_query_logger(lambda record: statements.append(record.query))
     await reads.data(source, variables)
+    await asyncio.sleep(0)  # loggers are called in the next turn of the event loop
     return statements
 
 

@@ -17,6 +17,8 @@ from graphql import (
 from graphql.execution.values import VariableValues
 
 from db.ingest.uploads import Incoming
+from schema.execution.document_limits import DocumentLimits
+from schema.execution.documents import Document
 from schema.execution.variables import VariableCoercion
 from tests.schema.mutation_fixture import schema
 
@@ -96,3 +98,14 @@ def test_validators_return_what_graphql_coerces_to(type_: GraphQLInputObjectType
         if not wrong and variables["a"] is not None:
             assert COERCION._validated(operation.variable_definitions[0], variables) is not None  # type: ignore[attr-defined]
     assert accepted > ROUNDS / 10
+
+
+@pytest.mark.parametrize("value", [*WRONG, "Sample:1", "\ud800", ""])
+@pytest.mark.parametrize("type_", ["ID!", "ID", "String!", "Boolean", "[ID!]", 'String = "x"', "Int"])
+def test_plain_variables_are_coerced_as_by_graphql(type_: str, value: Any) -> None:
+    ast = parse(f"query ($a: {type_}) {{ a }}")
+    [operation] = ast.definitions
+    document = Document("", ast, operation, {}, DocumentLimits(), schema().documents._inputs)  # type: ignore[arg-type]
+    for variables in ({"a": value}, {"a": value, "b": 1}, {}):
+        expected = COERCION.coerce(document.operation, variables)
+        assert plain(COERCION.coerce_few(document, variables)) == plain(expected)

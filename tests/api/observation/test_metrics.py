@@ -166,7 +166,7 @@ async def test_a_worker_of_its_own_is_read_at_its_own_port(
     async with (
         serving(settings.with_changes(worker=False, metrics_port=None)) as url,
         observing(settings) as observer,
-        engine.connect(database_url, on_statement=observer.on_statement) as own,
+        engine.connect(database_url, statements=observer.statements) as own,
     ):
         observer.watch_database(own)
         client = Client(url, await token(own))
@@ -233,7 +233,7 @@ from api.settings import Settings
 async def main():
     async with observing(Settings()) as observer:
         assert (observer.metrics, observer.tracing) == (None, None)
-        assert (observer.on_statement, observer.on_store_call) == (None, None)
+        assert (observer.statements, observer.on_store_call) == (None, None)
 asyncio.run(main())
 print([name for name in sys.modules if name.startswith(("prometheus_client", "opentelemetry"))])
 """

@@ -137,7 +137,7 @@ class UnreliableStorage:
                 await asyncio.sleep(0.2)
 
     async def open_intents(self) -> int:
-        return int(await self.database.pool.fetchval("SELECT count(*) FROM source_deletion WHERE finished_at IS NULL"))
+        return int(await self.database.value("SELECT count(*) FROM source_deletion WHERE finished_at IS NULL"))
 
     async def holds(self) -> None:
         """What is true at all times, and what is true once faults end and a sync has run."""
@@ -146,7 +146,8 @@ class UnreliableStorage:
         samples, objects = await self.samples(), await self.objects()
         assert {path for path in samples if path not in objects} == set(), "a sample without its object"
         images = {path for path in objects if path.endswith((".png", ".jpg"))}
-        known = {row["path"] for row in await self.database.pool.fetch(KNOWN, self.number)}
+        async with self.database.reading() as connection:
+            known = {row["path"] for row in await connection.fetch(KNOWN, self.number)}
         assert images - known == set(), "an object that nobody knows"
 
     async def retry_at_once(self) -> None:

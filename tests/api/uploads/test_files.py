@@ -163,13 +163,14 @@ async def test_a_sync_finds_nothing_new_in_what_was_uploaded(uploader: UploadCli
     from db.ingest import job_requests, sync
 
     await uploader.upload(("a.png", image_bytes()), ("b.jpg", image_bytes(form="JPEG")), labels=["cat"])
-    number = int(await database.pool.fetchval("SELECT id FROM dataset"))
+    number = int(await database.value("SELECT id FROM dataset"))
     async with database.writing() as session:
         job = await job_requests.start(session, number, sync.Options(), requested_by="ann")
     claim = await jobs.claim(database, 7)
     assert claim is not None
     await sync.run(database, claim, uploader.store)
-    counts = await database.pool.fetchrow("SELECT added, updated, removed, moved, skipped FROM job WHERE id = $1", job)
+    async with database.reading() as connection:
+        counts = await connection.fetchrow("SELECT added, updated, removed, moved, skipped FROM job WHERE id = $1", job)
     assert counts is not None
     assert tuple(counts) == (0, 0, 0, 0, 0)
-    assert await database.pool.fetchval("SELECT revision FROM dataset") == 2
+    assert await database.value("SELECT revision FROM dataset") == 2
