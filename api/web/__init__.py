@@ -52,6 +52,7 @@ async def page(request: Request) -> Response:
         **SAFE,
         "cache-control": "no-cache",
         "content-security-policy": policy,
+        "cross-origin-opener-policy": "same-origin",
         "etag": etag,
         "referrer-policy": "no-referrer",
     }
@@ -92,10 +93,15 @@ def _policy(settings: Settings) -> str:
 
 def _storage(settings: Settings) -> Iterator[str]:
     """The origins of image URLs, and of URLs that files are put to, other than the page's own."""
-    urls = [settings.public_url]
-    if settings.s3.is_configured and settings.s3.links:
-        yield "https:"  # a bucket can be a host of its own
-        urls += [settings.s3.public_endpoint or settings.s3.endpoint]
-    for url in filter(None, urls):
-        scheme, host = urlsplit(str(url))[:2]
+    if settings.public_url:
+        scheme, host = urlsplit(str(settings.public_url))[:2]
         yield f"{scheme}://{host}"
+    if not (settings.s3.is_configured and settings.s3.links):
+        return
+    if endpoint := settings.s3.public_endpoint or settings.s3.endpoint:
+        scheme, host = urlsplit(str(endpoint))[:2]
+        yield f"{scheme}://{host}"
+        yield f"{scheme}://*.{host}"  # a bucket can be a host of its own
+    else:
+        yield "https://*.amazonaws.com"
+        yield "https://*.amazonaws.com.cn"

@@ -28,6 +28,9 @@ async def test_is_sent_to_anybody_under_a_strict_policy(stranger: Client) -> Non
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; connect-src 'self';" in policy
     )
     assert "unsafe" not in policy
+    assert "frame-ancestors 'none'" in policy
+    assert response.headers["cross-origin-opener-policy"] == "same-origin"
+    assert "access-control-allow-origin" not in response.headers
     again = await stranger.request("GET", "/ui/", headers={"if-none-match": response.headers["etag"]})
     assert (again.status_code, again.content) == (304, b"")
 
@@ -58,5 +61,10 @@ async def test_its_first_script_is_small(stranger: Client) -> None:
 def test_its_policy_names_the_storage_that_has_the_images() -> None:
     settings = Settings(public_url="https://labels.example/at", s3=S3(endpoint="http://minio:9000"))
     policy = web._policy(settings)
-    assert "img-src 'self' blob: https: https://labels.example http://minio:9000;" in policy
-    assert "connect-src 'self' https: https://labels.example http://minio:9000;" in policy
+    storage = "https://labels.example http://minio:9000 http://*.minio:9000"
+    assert f"img-src 'self' blob: {storage};" in policy
+    assert f"connect-src 'self' {storage};" in policy
+    amazon = web._policy(Settings(s3=S3(access_key="AKIA", secret_key="s")))
+    assert "connect-src 'self' https://*.amazonaws.com https://*.amazonaws.com.cn;" in amazon
+    through = web._policy(Settings(s3=S3(endpoint="http://minio:9000", links=False)))
+    assert "connect-src 'self';" in through

@@ -1,11 +1,12 @@
 /** Every view of the page by the rules of axe: names for screen readers, contrast in light and dark, roles. */
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
+import { join } from "node:path";
 import { after, before, test } from "node:test";
 
-import { makeDataset } from "../clients/api.mjs";
-import { counts, images, openBrowser, until } from "./browser.mjs";
+import { anImage, images as folder, makeDataset, request } from "../clients/api.mjs";
+import { counts, images, openBrowser, picture, until } from "./browser.mjs";
 
 const { LABELGRAPH_CLIENTS_URL: server } = process.env;
 const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
@@ -25,6 +26,40 @@ before(async () => {
 });
 
 after(() => browser.close());
+
+test(
+  "names of files and labels are shown as they are, whatever is in them",
+  browser.used(async () => {
+    const markup = "<img src=x onerror=alert(1)>";
+    const files = [`${markup}.jpg`, "\u202egnp.exe.jpg", `${"long-".repeat(45)}.jpg`, "تصویر.jpg"];
+    mkdirSync(join(folder, "hostile"));
+    for (const name of files) writeFileSync(join(folder, "hostile", name), anImage(name));
+    const labels = [markup, "שלום", "very long ".repeat(6).trim(), "‹script›"];
+    await request("mutation ($input: CreateDatasetInput!) { createDataset(input: $input) { job { id } } }", {
+      input: {
+        name: "hostile",
+        inputPath: join(folder, "hostile"),
+        labelNames: "ANY",
+        labels: labels.map((name) => ({ name })),
+      },
+    });
+    const page = await browser.open(server, { dataset: "hostile" });
+    await until(() => counts(page), [4, 4, 0]);
+    for (const name of files) await images(page).locator(".file").getByText(name, { exact: true }).waitFor();
+    await page.getByRole("button", { name: "Select all 4" }).click();
+    for (const name of labels) {
+      await page.locator(".apply").filter({ hasText: name }).click();
+      await page.locator(".file-labels").getByText(name, { exact: true }).waitFor();
+    }
+    await picture(page, "hostile");
+    await page.getByRole("button", { name: "History" }).click();
+    await page.getByText(`Added “${markup}” to 4 samples`).waitFor();
+    await picture(page, "hostile-history");
+    assert.equal(await page.locator("img[src=x]").count(), 0);
+    const [width, shown] = await page.evaluate(() => [document.documentElement.scrollWidth, innerWidth]);
+    assert.ok(width <= shown, `${width} of ${shown} pixels`);
+  }),
+);
 
 /** What axe finds, as its rule and where. */
 async function violations(page) {
@@ -60,6 +95,9 @@ for (const colorScheme of ["light", "dark"]) {
       const datasets = await browser.open(server, { colorScheme });
       await datasets.getByRole("link", { name: /names/ }).waitFor();
       assert.deepEqual(await violations(datasets), []);
+      await datasets.getByRole("button", { name: "New dataset" }).click();
+      await datasets.getByRole("dialog").waitFor();
+      assert.deepEqual(await violations(datasets), [], "New dataset");
       const page = await browser.open(server, { dataset: "names", colorScheme });
       await until(() => counts(page), [60, 20, 40]);
       await images(page).first().click();

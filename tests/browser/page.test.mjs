@@ -1,12 +1,12 @@
 /** The page at /ui/ in Chromium: the walk of somebody who labels, by mouse, and by keyboard alone. */
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { existsSync, mkdtempSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, mkdtempSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 
-import { addImage, anImage, images as folder, makeDataset } from "../clients/api.mjs";
+import { addImage, anImage, examples, images as folder, makeDataset } from "../clients/api.mjs";
 import { root } from "../clients/packages.mjs";
 import { counts, grid, images, labelRow, openBrowser, picture, says, tab, until } from "./browser.mjs";
 
@@ -49,6 +49,32 @@ test(
     await until(() => counts(page), [60, 20, 40]);
     await page.goBack();
     await page.getByRole("heading", { name: "Datasets" }).waitFor();
+    const linked = await browser.open(server, { token: "lg_wrong", dataset: "walk" });
+    await linked.getByRole("alert").getByText("not valid").waitFor();
+  }),
+);
+
+test(
+  "a dataset is made of a folder, and what is refused says why",
+  browser.used(async () => {
+    cpSync(join(examples, "digits"), join(folder, "made"), { recursive: true });
+    const page = await browser.open(server, {});
+    await page.getByRole("button", { name: "New dataset" }).click();
+    const dialog = page.getByRole("dialog");
+    await dialog.getByLabel("Name").fill("walk");
+    await dialog.getByLabel("Folder or bucket").fill(join(folder, "made"));
+    await dialog.getByRole("textbox", { name: "Labels" }).fill("left, right");
+    await picture(page, "new-dataset");
+    await dialog.getByRole("button", { name: "Create" }).click();
+    await dialog.getByRole("alert").getByText("exists").waitFor();
+    await dialog.getByLabel("Name").fill("made");
+    await dialog.getByLabel("Folder or bucket").fill("/");
+    await dialog.getByRole("button", { name: "Create" }).click();
+    await dialog.getByRole("alert").getByText("allowed").waitFor();
+    await dialog.getByLabel("Folder or bucket").fill(join(folder, "made"));
+    await dialog.getByRole("button", { name: "Create" }).click();
+    await until(() => counts(page), [60, 20, 40]);
+    await labelRow(page, "left").waitFor();
   }),
 );
 
@@ -377,6 +403,8 @@ test(
     const labeller = await browser.open(server, { dataset: "walk", token: makeToken("labeller", "label") });
     await until(() => labeller.getByRole("combobox", { name: /^Label the/ }).isEnabled(), true);
     assert.equal(await labeller.getByRole("button", { name: "Delete images" }).getAttribute("aria-disabled"), "true");
+    await labeller.getByRole("link", { name: "Labelgraph" }).click();
+    assert.equal(await labeller.getByRole("button", { name: "New dataset" }).getAttribute("aria-disabled"), "true");
   }),
 );
 
@@ -409,46 +437,5 @@ test(
     await picture(page, "chinese-dark");
     await page.getByRole("button", { name: "English" }).click();
     await tab(page, "Unlabeled").waitFor();
-  }),
-);
-
-test(
-  "boxes are drawn, moved and relabelled",
-  browser.used(async () => {
-    await makeDataset("shapes", { example: "cells", type: "OBJECT_DETECTION" });
-    const page = await browser.open(server, { dataset: "shapes" });
-    await images(page).first().dblclick();
-    const dialog = page.getByRole("dialog");
-    const stage = dialog.locator(".stage");
-    await stage.locator("rect.shape").first().waitFor();
-    await picture(page, "boxes");
-    const shapes = () => stage.locator("rect.shape:not(.pending)").count();
-    const before = await shapes();
-    const area = await stage.boundingBox();
-    const at = (x, y) => [area.x + area.width * x, area.y + area.height * y];
-    const drag = async (from, to) => {
-      await page.mouse.move(...from);
-      await page.mouse.down();
-      await page.mouse.move((from[0] + to[0]) / 2, (from[1] + to[1]) / 2);
-      await page.mouse.move(...to);
-      await page.mouse.up();
-    };
-    await dialog.getByRole("button", { name: "Box", exact: true }).click();
-    await drag(at(0.3, 0.3), at(0.4, 0.45));
-    await until(shapes, before + 1);
-    const drawn = stage.locator("rect.shape.chosen");
-    await drawn.waitFor();
-    const place = await drawn.evaluate((rect) => ({ x: rect.x.baseVal.value, width: rect.width.baseVal.value }));
-    await dialog.getByRole("button", { name: "Select and move" }).click();
-    await drag(at(0.35, 0.38), at(0.45, 0.38));
-    await until(() => stage.locator(".pending").count(), 0);
-    const moved = await drawn.evaluate((rect) => ({ x: rect.x.baseVal.value, width: rect.width.baseVal.value }));
-    assert.ok(moved.x > place.x + 1 && Math.abs(moved.width - place.width) < 0.1, JSON.stringify([place, moved]));
-    await dialog.getByRole("combobox").fill("Platelets");
-    await page.keyboard.press("Enter");
-    await dialog.locator("button[aria-pressed=true]").getByText("Platelets").waitFor();
-    await stage.focus();
-    await page.keyboard.press("Delete");
-    await until(shapes, before);
   }),
 );

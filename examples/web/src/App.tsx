@@ -3,8 +3,9 @@ import { type FormEvent, type ReactNode, useEffect, useMemo, useState } from "re
 import { Provider, useQuery } from "urql";
 
 import { DatasetsDocument } from "./gql/graphql";
-import { useSettled } from "./parts";
-import { note, openClient, signIn, signOut, token } from "./session";
+import { NewDataset } from "./NewDataset";
+import { Action, useSettled } from "./parts";
+import { note, openClient, refused, signIn, signOut, token } from "./session";
 import { remembered, Store, useStore } from "./store";
 import { language, useText } from "./text";
 import { DatasetPage } from "./DatasetPage";
@@ -93,14 +94,17 @@ const Mark = () => (
 
 function SignIn() {
   const text = useText();
-  const [wrong, setWrong] = useState(false);
+  const isRefused = useStore(refused);
+  const [problem, setProblem] = useState(isRefused ? text.tokenWrong : "");
   const submit = async (event: FormEvent<HTMLFormElement>) => {
     event.preventDefault();
     const given = String(new FormData(event.currentTarget).get("token")).trim();
+    if (!/^[!-~]+$/.test(given)) return setProblem(text.tokenWrong);
     const headers = { authorization: `Bearer ${given}`, "content-type": "application/json" };
-    const response = await fetch("../graphql", { method: "POST", headers, body: '{"query": "{ viewer { name } }"}' });
-    if (response.ok) signIn(given);
-    else setWrong(true);
+    const request = { method: "POST", headers, body: '{"query": "{ viewer { name } }"}' };
+    const response = await fetch("../graphql", request).catch(() => null);
+    if (response?.ok) signIn(given);
+    else setProblem(response?.status === 401 ? text.tokenWrong : text.noAnswer);
   };
   return (
     <>
@@ -117,10 +121,10 @@ function SignIn() {
               placeholder="lg_…"
               required
               autoFocus
-              aria-invalid={wrong}
+              aria-invalid={problem === text.tokenWrong}
             />
           </label>
-          {wrong && <p role="alert">{text.tokenWrong}</p>}
+          {problem && <p role="alert">{problem}</p>}
           <button className="primary">{text.signIn}</button>
           <p className="quiet">
             {text.tokenHelp} <code>./labelgraph token create --name me --scope label</code>
@@ -136,6 +140,7 @@ function Datasets() {
   const [typed, setTyped] = useState("");
   const name = useSettled(typed, 200);
   const [after, setAfter] = useState<string[]>([]);
+  const [isCreating, setCreating] = useState(false);
   useEffect(() => setAfter([]), [name]);
   const pages = [null, ...after];
   const [{ data, error }] = useQuery({
@@ -150,19 +155,24 @@ function Datasets() {
       <main className="narrow">
         <div className="head">
           <h1>{text.datasets}</h1>
-          <input
-            type="search"
-            aria-label={text.find}
-            placeholder={text.find}
-            value={typed}
-            onChange={(event) => setTyped(event.target.value)}
-          />
+          <span className="end">
+            <input
+              type="search"
+              aria-label={text.find}
+              placeholder={text.find}
+              value={typed}
+              onChange={(event) => setTyped(event.target.value)}
+            />
+            <Action
+              may={data?.viewer.canCreateDatasets ?? false}
+              className="primary"
+              onClick={() => setCreating(true)}
+            >
+              {text.newDataset}
+            </Action>
+          </span>
         </div>
-        {data?.datasets.totalCount === 0 && (
-          <p className="empty">
-            {text.noDatasets} {text.noDatasetsHelp}
-          </p>
-        )}
+        {data?.datasets.totalCount === 0 && <p className="empty">{name ? text.nothingFound : text.noDatasets}</p>}
         <ul className="datasets">
           {pages.map((cursor, index) => (
             <DatasetRows
@@ -174,6 +184,7 @@ function Datasets() {
           ))}
         </ul>
       </main>
+      {isCreating && <NewDataset close={() => setCreating(false)} created={go} />}
     </>
   );
 }

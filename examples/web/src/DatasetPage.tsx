@@ -4,7 +4,7 @@ import { lazy, Suspense, useCallback, useEffect, useMemo, useRef, useState, useS
 import { useClient, useQuery } from "urql";
 
 import { Bar } from "./App";
-import { type Conditions, filterOf, isNarrowed, NO_CONDITIONS, type Order, ORDERS, type Tab, TABS } from "./conditions";
+import { type Conditions, filterOf, isNarrowed, NO_CONDITIONS, type Order, ORDERS, TABS } from "./conditions";
 import { DeleteImages } from "./Deletion";
 import { Filters, useFacets } from "./Filters";
 import { follow } from "./follow";
@@ -19,12 +19,13 @@ import { FileLabels } from "./FileLabels";
 import { Grid, type GridHandle } from "./Grid";
 import { LabelPanel } from "./LabelPanel";
 import { SampleList } from "./list";
-import { resume, send, waiting } from "./outbox";
+import { Connection, type Message, Messages } from "./Messages";
+import { resume, send } from "./outbox";
 import { Action, Dialog, useLast } from "./parts";
 import { SyncButton, SyncProgress } from "./Sync";
-import { connection, note } from "./session";
-import { useStore } from "./store";
-import { quoted, sentence, type Text, useText } from "./text";
+import { note } from "./session";
+import { quoted, sentence, useText } from "./text";
+import { Tabs, TILES, Tools } from "./Tools";
 import { type Dataset, type Target, type Workspace, WorkspaceContext } from "./workspace";
 
 // What is not seen at first is loaded when it is opened.
@@ -34,7 +35,6 @@ const Upload = lazy(() => import("./Upload"));
 const ImageView = lazy(() => import("./ImageView"));
 
 const IDS = 1_000; // most ids of samples in one mutation
-const TILES = [96, 140, 200, 280]; // pixels
 
 type Window = "history" | "versions" | "upload" | "delete" | "keys";
 
@@ -62,13 +62,6 @@ export function DatasetPage({ name }: { name: string }) {
       </main>
     </>
   );
-}
-
-interface Message {
-  text: string;
-  kind: "good" | "bad";
-  offers: "undo" | "redo" | undefined;
-  at: number;
 }
 
 type Loaded = { viewer: { name: string; scope: string }; serverInfo: { uploadLimits: Workspace["limits"] } };
@@ -113,14 +106,6 @@ function Page({ data, dataset, reread }: { data: Loaded; dataset: Dataset; rerea
 
   const say: Workspace["say"] = (said, kind = "good", offers) =>
     setMessage({ text: said, kind, offers, at: Date.now() });
-  const messages = useRef<HTMLDivElement>(null);
-  useEffect(() => {
-    if (messages.current?.matches(":popover-open")) messages.current.hidePopover();
-    if (message) messages.current?.showPopover(); // above an open window
-    if (message?.kind !== "good") return undefined;
-    const timer = setTimeout(() => setMessage(null), 6_000);
-    return () => clearTimeout(timer);
-  }, [message]);
 
   // Others change the dataset, too. However often they do, what is in view is read once in a while: less often where
   // counting takes long.
@@ -325,7 +310,7 @@ function Page({ data, dataset, reread }: { data: Loaded; dataset: Dataset; rerea
         </Action>
         <Action onClick={() => setShown("history")}>{text.history}</Action>
       </Bar>
-      <Connection text={text} />
+      <Connection />
       <main
         className="workspace"
         onDragEnter={(event) => can.upload && event.dataTransfer.types.includes("Files") && setDragging(true)}
@@ -342,65 +327,25 @@ function Page({ data, dataset, reread }: { data: Loaded; dataset: Dataset; rerea
         <section className="center" aria-label={text.imageList(total ?? 0)}>
           <SyncProgress />
           <Tabs conditions={conditions} counts={facets.states} setTab={(tab) => filterBy({ ...conditions, tab })} />
-          <div className="tools">
-            <span className="count" aria-live="polite">
-              {count > 0 ? text.selected(count) : total === null ? text.loading : text.images(total)}
-            </span>
-            <button type="button" onClick={selectInView}>
-              {text.selectPage}
-            </button>
-            <button
-              type="button"
-              disabled={!total}
-              onClick={() => {
-                setSelected(new Set());
-                setAll(true);
-              }}
-            >
-              {text.selectAll(total ?? 0)}
-            </button>
-            {count > 0 && (
-              <button type="button" onClick={deselect}>
-                {text.deselect}
-              </button>
-            )}
-            <span className="end">
-              <label>
-                {text.sort}{" "}
-                <select
-                  value={order}
-                  onChange={(event) => {
-                    setOrder(event.target.value as Order);
-                    setFocus(0);
-                  }}
-                >
-                  {Object.entries(text.orders).map(([value, name]) => (
-                    <option key={value} value={value}>
-                      {name}
-                    </option>
-                  ))}
-                </select>
-              </label>
-              <input
-                type="range"
-                aria-label={text.tileSize}
-                title={text.tileSize}
-                min={0}
-                max={TILES.length - 1}
-                value={TILES.indexOf(tile)}
-                onChange={(event) => setTile(TILES[Number(event.target.value)]!)}
-              />
-              <button
-                type="button"
-                className="plain"
-                aria-label={text.help}
-                title={text.help}
-                onClick={() => setShown("keys")}
-              >
-                ?
-              </button>
-            </span>
-          </div>
+          <Tools
+            total={total}
+            selected={count}
+            order={order}
+            tile={tile}
+            selectInView={selectInView}
+            selectAll={() => {
+              setSelected(new Set());
+              setAll(true);
+            }}
+            deselect={deselect}
+            open={() => setOpened(focus)}
+            setOrder={(next) => {
+              setOrder(next);
+              setFocus(0);
+            }}
+            setTile={setTile}
+            help={() => setShown("keys")}
+          />
           {total === 0 && (
             <p className="empty">
               {isNarrowed(conditions) || conditions.tab !== "ALL"
@@ -437,24 +382,7 @@ function Page({ data, dataset, reread }: { data: Loaded; dataset: Dataset; rerea
           </div>
         )}
       </main>
-      <p className="unseen" role="status">
-        {message?.text}
-      </p>
-      <div ref={messages} popover="manual" className="messages">
-        {message && (
-          <p key={message.at} className={message.kind}>
-            {message.text}
-            {message.offers && (
-              <button type="button" onClick={() => void undo(message.offers)}>
-                {text[message.offers]}
-              </button>
-            )}
-            <button type="button" className="plain" aria-label={text.close} onClick={() => setMessage(null)}>
-              ✕
-            </button>
-          </p>
-        )}
-      </div>
+      <Messages message={message} close={() => setMessage(null)} undo={(direction) => void undo(direction)} />
       <Suspense fallback={null}>
         {shown === "history" && <History close={close} changes={changes} />}
         {shown === "versions" && <Versions close={close} changes={changes} />}
@@ -493,41 +421,5 @@ function Page({ data, dataset, reread }: { data: Loaded; dataset: Dataset; rerea
         </Dialog>
       )}
     </WorkspaceContext>
-  );
-}
-
-function Tabs({
-  conditions,
-  counts,
-  setTab,
-}: {
-  conditions: Conditions;
-  counts: Record<Tab, number | undefined>;
-  setTab: (tab: Tab) => void;
-}) {
-  const text = useText();
-  return (
-    <div className="tabs" role="group" aria-label={text.states}>
-      {TABS.map((tab) => (
-        <button key={tab} type="button" aria-pressed={conditions.tab === tab} onClick={() => setTab(tab)}>
-          {text.tabs[tab]} <span className="figure">{counts[tab]?.toLocaleString()}</span>
-        </button>
-      ))}
-    </div>
-  );
-}
-
-/** Says when the server cannot be reached, and that nothing is lost. */
-function Connection({ text }: { text: Text }) {
-  const state = useStore(connection);
-  const kept = useStore(waiting).length;
-  return (
-    <div className="connection" role="status" aria-live="assertive">
-      {state === "lost" && (
-        <p>
-          {text.lost} {text.kept(kept)}
-        </p>
-      )}
-    </div>
   );
 }

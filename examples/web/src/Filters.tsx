@@ -73,6 +73,7 @@ export function Filters({ conditions, setConditions, facets }: FiltersProps) {
   const { dataset } = useWorkspace();
   const change = (part: Partial<Conditions>) => setConditions({ ...conditions, ...part });
   const [typed, setTyped] = useState(conditions.text);
+  const [isOpen, setOpen] = useState(false); // in narrow windows
   const settled = useSettled(typed.trim(), 300);
   useEffect(() => {
     if (settled !== conditions.text) change({ text: settled });
@@ -84,9 +85,18 @@ export function Filters({ conditions, setConditions, facets }: FiltersProps) {
   );
   const labels = [...facets.labels, ...missing.map((label) => ({ label, count: 0 }))];
   return (
-    <aside className="filters" aria-label={text.filters}>
+    <aside className={`filters ${isOpen ? "open" : ""}`} aria-label={text.filters}>
       <div className="head">
         <h2>{text.filters}</h2>
+        <button
+          type="button"
+          className="narrow-only"
+          aria-label={isOpen ? text.hideFilters : text.showFilters}
+          aria-expanded={isOpen}
+          onClick={() => setOpen(!isOpen)}
+        >
+          {isOpen ? "▴" : "▾"}
+        </button>
         {isNarrowed(conditions) && (
           <button
             type="button"

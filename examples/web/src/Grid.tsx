@@ -19,7 +19,7 @@ import { Chip } from "./parts";
 import { useStore } from "./store";
 import { type Label, useWorkspace } from "./workspace";
 
-const GAP = 10; // pixels, as in style.css
+const GAP = 10; // pixels, as in style/dataset.css
 const CAPTION = 46; // pixels below an image
 const TALLEST = 8_000_000; // pixels that every browser can scroll
 const OVERSCAN = 2; // rows

@@ -1,43 +1,28 @@
 /** One image, large: zoom and pan, its labels, and the shapes on it, which are drawn, moved and relabelled. */
-import {
-  type KeyboardEvent,
-  type PointerEvent,
-  useEffect,
-  useLayoutEffect,
-  useRef,
-  useState,
-  useSyncExternalStore,
-  type WheelEvent,
-} from "react";
+import { type KeyboardEvent, type PointerEvent, useEffect, useRef, useState, useSyncExternalStore } from "react";
 import { useQuery } from "urql";
 
-import {
-  AnnotateSamplesDocument,
-  ImageDocument,
-  LabelSamplesDocument,
-  type SampleAnnotationsInput,
-} from "./gql/graphql";
+import { type DrawnLabel, useAnnotations } from "./annotations";
+import { Cross, Drawing, ShapeList } from "./Drawing";
+import { ImageDocument, LabelSamplesDocument } from "./gql/graphql";
 import type { SampleList } from "./list";
-import { Action, Chip, Dialog, LabelBox, labelStyle } from "./parts";
-import {
-  type Annotation,
-  boxOf,
-  cornersOf,
-  inputOf,
-  isTurned,
-  matrixOf,
-  movedBy,
-  reshaped,
-  type Shape,
-  type Spot,
-  within,
-} from "./shapes";
+import { Action, Chip, Dialog, LabelBox } from "./parts";
+import { asStored, boxOf, isTurned, movedBy, reshaped, resized, type Shape, type Spot, transformOf, within } from "./shapes";
 import { type Text, bytes } from "./text";
-import { type Label, useWorkspace } from "./workspace";
+import { useView } from "./view";
+import { useWorkspace } from "./workspace";
 
 type Tool = keyof Text["tools"];
 const LEAST = 3; // shown pixels: what is smaller was a click, not a box
+const CLOSE = 10; // shown pixels from the first corner of a polygon, to end it
+const STEP = 5; // shown pixels by which an arrow moves the cross; ten times as many with Ctrl
 const ZOOM = 1.25;
+const ARROWS: Record<string, Spot> = {
+  ArrowLeft: { x: -1, y: 0 },
+  ArrowRight: { x: 1, y: 0 },
+  ArrowUp: { x: 0, y: -1 },
+  ArrowDown: { x: 0, y: 1 },
+};
 
 interface ImageViewProps {
   list: SampleList;
@@ -81,15 +66,16 @@ interface EditorProps {
 
 /** What is being drawn or dragged. */
 type Gesture =
-  | { kind: "pan"; from: Spot }
+  | { kind: "pan" }
+  | { kind: "pinch" }
   | { kind: "box"; from: Spot; to: Spot }
   | { kind: "move"; annotation: string; shape: Shape; from: Spot }
   | { kind: "corner"; annotation: string; shape: Shape; corner: number };
 
-let lastLabel: Label | null = null; // that of the last shape, also on the next image
+let lastLabel: DrawnLabel | null = null; // that of the last shape, also on the next image
 
 function Editor({ id, position, previous, next }: EditorProps) {
-  const { dataset, mutate, text } = useWorkspace();
+  const { dataset, mutate, say, text } = useWorkspace();
   const [{ data }] = useQuery({ query: ImageDocument, variables: { id }, requestPolicy: "cache-and-network" });
   const image = data?.node && "annotations" in data.node ? data.node : null;
   const takesShapes = dataset.type !== "IMAGE_CLASSIFICATION";
@@ -97,115 +83,95 @@ function Editor({ id, position, previous, next }: EditorProps) {
   const tools: Tool[] = dataset.type === "IMAGE_SEGMENTATION" ? ["select", "polygon"] : ["select", "box", "polygon"];
 
   const [tool, setTool] = useState<Tool>("select");
-  const [label, setLabel] = useState<Label | null>(
-    () => dataset.labels.find(({ id }) => id === lastLabel?.id) ?? dataset.labels[0] ?? null,
+  const [label, setLabel] = useState<DrawnLabel | null>(
+    () => dataset.labels.find(({ name }) => name === lastLabel?.name) ?? dataset.labels[0] ?? null,
   );
   const [chosen, setChosen] = useState<string | null>(null); // the id of an annotation
   const [gesture, setGesture] = useState<Gesture | null>(null);
-  const [points, setPoints] = useState<Spot[]>([]); // of a polygon that is not complete
-  const [drafts, setDrafts] = useState<ReadonlyMap<string, Shape>>(new Map()); // moved, and not answered yet
-  const [added, setAdded] = useState<readonly { shape: Shape; label: Pick<Label, "name" | "color"> }[]>([]);
-  const [view, setView] = useState({ scale: 0, x: 0, y: 0 });
+  const [points, setPoints] = useState<Spot[]>([]); // of a shape that is not complete
+  const [cross, setCross] = useState<Spot | null>(null); // where the keys are
+  const { drafts, added, draft, add, update, remove } = useAnnotations(id, image?.annotations ?? []);
   const stage = useRef<HTMLDivElement>(null);
   const group = useRef<SVGGElement>(null);
+  const touching = useRef(new Map<number, Spot>()); // pointers, where they are in the window
   const [loadedSize, setLoadedSize] = useState<[number, number] | null>(null);
 
-  const isRotated = isTurned(image?.orientation ?? null);
+  const orientation = image?.orientation ?? null;
   const [width, height] = [image?.width ?? 0, image?.height ?? 0];
-  const [shownWidth, shownHeight] = width ? (isRotated ? [height, width] : [width, height]) : (loadedSize ?? [0, 0]);
+  const [shownWidth, shownHeight] = width
+    ? isTurned(orientation)
+      ? [height, width]
+      : [width, height]
+    : (loadedSize ?? [0, 0]);
+  const { view, fit, zoom, pan, onWheel } = useView(stage, shownWidth, shownHeight);
 
-  const fit = () => {
-    const { clientWidth, clientHeight } = stage.current!;
-    if (!shownWidth) return;
-    const scale = Math.min((clientWidth - 24) / shownWidth, (clientHeight - 24) / shownHeight, 8);
-    setView({ scale, x: (clientWidth - shownWidth * scale) / 2, y: (clientHeight - shownHeight * scale) / 2 });
+  /** Where a place of the window is, in pixels of the stored image: the browser knows zoom, place and rotation. */
+  const spotAt = (x: number, y: number): Spot => {
+    const spot = new DOMPoint(x, y).matrixTransform(group.current!.getScreenCTM()!.inverse());
+    return within({ x: spot.x, y: spot.y }, width, height);
   };
-  useLayoutEffect(fit, [shownWidth, shownHeight]);
-
-  /** Zooms, and keeps a place of the window where it is: its middle, if none is given. */
-  const zoom = (factor: number, at?: Spot) => {
-    const { clientWidth, clientHeight } = stage.current!;
-    const { x, y } = at ?? { x: clientWidth / 2, y: clientHeight / 2 };
-    setView((old) => {
-      const scale = Math.max(0.02, Math.min(64, old.scale * factor));
-      return { scale, x: x - ((x - old.x) * scale) / old.scale, y: y - ((y - old.y) * scale) / old.scale };
-    });
-  };
-  const onWheel = (event: WheelEvent) => {
-    const { left, top } = stage.current!.getBoundingClientRect();
-    zoom(1.0015 ** -event.deltaY, { x: event.clientX - left, y: event.clientY - top });
+  const middle = () => {
+    const { left, top, width, height } = stage.current!.getBoundingClientRect();
+    return spotAt(left + width / 2, top + height / 2);
   };
 
-  /** Where a pointer is, in pixels of the stored image: the browser knows zoom, place and rotation. */
-  const spotOf = (event: { clientX: number; clientY: number }): Spot => {
-    const inverse = group.current!.getScreenCTM()!.inverse();
-    const { x, y } = new DOMPoint(event.clientX, event.clientY).matrixTransform(inverse);
-    return within({ x, y }, width, height);
-  };
-
-  const annotate = async (edits: Omit<SampleAnnotationsInput, "sampleId">) => {
-    const input = { datasetId: dataset.id, samples: [{ sampleId: id, ...edits }], createMissing: true };
-    return mutate(AnnotateSamplesDocument, { input });
-  };
-  const add = async (shape: Shape) => {
-    if (!label || !may) return;
+  const draw = async (shape: Shape) => {
+    if (!may || !width) return;
+    if (!label) return say(text.labelFirst, "bad");
     lastLabel = label;
-    const one = { shape, label };
-    setAdded((others) => [...others, one]);
-    const known = new Set(image?.annotations.map((annotation) => annotation.id));
-    const answer = await annotate({ add: [{ labelId: label.id, shape: inputOf(shape) }] });
-    setAdded((others) => others.filter((other) => other !== one));
-    const made = answer?.annotateSamples?.samples[0]?.annotations.find((annotation) => !known.has(annotation.id));
-    if (made) setChosen(made.id);
+    const made = await add(shape, label);
+    if (made) setChosen(made);
   };
-  const draft = (annotation: string, shape: Shape | null) =>
-    setDrafts((old) => {
-      const drafted = new Map(old);
-      if (shape) drafted.set(annotation, shape);
-      else drafted.delete(annotation);
-      return drafted;
-    });
-  const saveShape = async (annotation: string, shape: Shape) => {
-    await annotate({ update: [{ id: annotation, shape: inputOf(shape) }] });
-    draft(annotation, null);
+  const drawBox = (from: Spot, to: Spot) => {
+    const box = boxOf(from, to);
+    const isBox = Math.min(box.xMax - box.xMin, box.yMax - box.yMin) * view.scale >= LEAST;
+    if (isBox) void draw({ __typename: "BoundingBox", ...box });
   };
-  const remove = async (annotation: string) => {
+  const endPolygon = () => {
+    if (points.length >= 3) void draw({ __typename: "Polygon", points });
+    setPoints([]);
+  };
+  const save = (annotation: string) => {
+    const shape = drafts.get(annotation);
+    if (shape) void update(annotation, { shape });
+  };
+  const erase = (annotation: string) => {
     setChosen(null);
-    await annotate({ remove: [annotation] });
+    void remove(annotation);
   };
 
   /** A label is for the chosen shape, for the whole image, or for what is drawn next. */
-  const takeLabel = async (given: { id?: string; name: string }) => {
-    const named = given.id ? { labelId: given.id } : { label: given.name };
+  const takeLabel = (given: { id?: string; name: string }) => {
     if (!takesShapes) {
       const isOn = image?.labels.some((own) => own.id === given.id);
-      const names = given.id ? { labelIds: [given.id] } : { labels: [given.name], createMissing: true };
-      await mutate(LabelSamplesDocument, {
-        input: { datasetId: dataset.id, select: { ids: [id] }, mode: isOn ? "REMOVE" : "ADD", ...names },
+      const named = given.id ? { labelIds: [given.id] } : { labels: [given.name], createMissing: true };
+      void mutate(LabelSamplesDocument, {
+        input: { datasetId: dataset.id, select: { ids: [id] }, mode: isOn ? "REMOVE" : "ADD", ...named },
       });
-    } else if (chosen) await annotate({ update: [{ id: chosen, ...named }] });
-    else setLabel(dataset.labels.find((each) => each.id === given.id) ?? label);
-  };
-
-  const endPolygon = () => {
-    if (points.length >= 3) void add({ __typename: "Polygon", points });
-    setPoints([]);
+    } else if (chosen) void update(chosen, { label: given });
+    else setLabel(dataset.labels.find((each) => each.id === given.id) ?? { name: given.name, color: null });
   };
 
   const onPointerDown = (event: PointerEvent) => {
-    if (event.button > 1) return;
+    if (event.button > 1 || !group.current) return;
     const target = event.target as Element;
     const [annotation, corner] = [target.getAttribute("data-annotation"), target.getAttribute("data-corner")];
     const shape = image?.annotations.find((each) => each.id === annotation)?.shape;
-    const from = spotOf(event);
+    const from = spotAt(event.clientX, event.clientY);
     event.currentTarget.setPointerCapture(event.pointerId);
-    if (event.button === 1 || (tool === "select" && !shape)) {
+    touching.current.set(event.pointerId, { x: event.clientX, y: event.clientY });
+    setCross(null);
+    if (touching.current.size > 1) {
+      setGesture({ kind: "pinch" });
+      if (tool === "polygon") setPoints(points.slice(0, -1)); // that of the first finger
+    } else if (event.button === 1 || (tool === "select" && !shape)) {
       setChosen(null);
-      setGesture({ kind: "pan", from: { x: event.clientX - view.x, y: event.clientY - view.y } });
+      setGesture({ kind: "pan" });
     } else if (tool === "box" && may) setGesture({ kind: "box", from, to: from });
     else if (tool === "polygon" && may) {
       const [first] = points;
-      const isClosing = first && points.length >= 3 && Math.hypot(from.x - first.x, from.y - first.y) * view.scale < 10;
+      const isClosing =
+        first && points.length >= 3 && Math.hypot(from.x - first.x, from.y - first.y) * view.scale < CLOSE;
       if (isClosing) endPolygon();
       else setPoints([...points, from]);
     } else if (annotation && shape) {
@@ -220,12 +186,21 @@ function Editor({ id, position, previous, next }: EditorProps) {
     }
   };
   const onPointerMove = (event: PointerEvent) => {
-    if (!gesture) return;
-    if (gesture.kind === "pan") {
-      setView({ ...view, x: event.clientX - gesture.from.x, y: event.clientY - gesture.from.y });
+    const before = touching.current.get(event.pointerId);
+    if (!gesture || !before) return;
+    const now = { x: event.clientX, y: event.clientY };
+    const other = [...touching.current].find(([pointer]) => pointer !== event.pointerId)?.[1];
+    touching.current.set(event.pointerId, now);
+    if (gesture.kind === "pan") return pan({ x: now.x - before.x, y: now.y - before.y });
+    if (gesture.kind === "pinch") {
+      if (!other) return;
+      const { left, top } = stage.current!.getBoundingClientRect();
+      const distance = (one: Spot) => Math.max(1, Math.hypot(one.x - other.x, one.y - other.y));
+      pan({ x: (now.x - before.x) / 2, y: (now.y - before.y) / 2 });
+      zoom(distance(now) / distance(before), { x: (now.x + other.x) / 2 - left, y: (now.y + other.y) / 2 - top });
       return;
     }
-    const to = spotOf(event);
+    const to = spotAt(now.x, now.y);
     if (gesture.kind === "box") setGesture({ ...gesture, to });
     else if (gesture.kind === "corner") draft(gesture.annotation, reshaped(gesture.shape, gesture.corner, to));
     else {
@@ -234,78 +209,80 @@ function Editor({ id, position, previous, next }: EditorProps) {
         draft(gesture.annotation, movedBy(gesture.shape, by, width, height));
     }
   };
-  const onPointerUp = () => {
+  const onPointerUp = (event: PointerEvent) => {
+    touching.current.delete(event.pointerId);
     setGesture(null);
-    if (gesture?.kind === "box") {
-      const box = boxOf(gesture.from, gesture.to);
-      const isBox = Math.min(box.xMax - box.xMin, box.yMax - box.yMin) * view.scale >= LEAST;
-      if (isBox) void add({ __typename: "BoundingBox", ...box });
-    } else if (gesture && gesture.kind !== "pan") {
-      const shape = drafts.get(gesture.annotation);
-      if (shape) void saveShape(gesture.annotation, shape);
-    }
+    if (gesture?.kind === "box") drawBox(gesture.from, gesture.to);
+    else if (gesture?.kind === "move" || gesture?.kind === "corner") save(gesture.annotation);
   };
 
   const chosenShape = chosen
     ? (drafts.get(chosen) ?? image?.annotations.find((each) => each.id === chosen)?.shape)
     : null;
+
+  /** Drawing without a mouse: arrows move a cross, Space sets a corner there. Returns whether the key was for that. */
+  const drawByKey = (event: KeyboardEvent): boolean => {
+    if (tool === "select" || chosen || !may || !width || event.target !== stage.current) return false;
+    const arrow = ARROWS[event.key];
+    const at = cross ?? middle();
+    if (arrow) {
+      const step = (STEP * (event.ctrlKey ? 10 : 1)) / view.scale;
+      const by = asStored({ x: arrow.x * step, y: arrow.y * step }, orientation);
+      setCross(within({ x: at.x + by.x, y: at.y + by.y }, width, height));
+    } else if (event.key === "Enter" && tool === "polygon") endPolygon();
+    else if (event.key === " " || event.key === "Enter") {
+      setCross(at);
+      if (tool === "polygon" || points.length === 0) setPoints([...points, at]);
+      else {
+        drawBox(points[0]!, at);
+        setPoints([]);
+      }
+    } else return false;
+    return true;
+  };
   const onKeyDown = (event: KeyboardEvent) => {
     if ((event.target as Element).matches("input, select")) return;
-    const arrows: Record<string, Spot> = {
-      ArrowLeft: { x: -1, y: 0 },
-      ArrowRight: { x: 1, y: 0 },
-      ArrowUp: { x: 0, y: -1 },
-      ArrowDown: { x: 0, y: 1 },
-    };
-    const arrow = arrows[event.key];
+    const arrow = ARROWS[event.key];
     const step = event.ctrlKey ? 10 : 1;
     const shortcut =
       !event.ctrlKey && !event.metaKey && !event.altKey && dataset.labels.find((each) => each.shortcut === event.key);
     if (arrow && chosen && chosenShape && may) {
-      const by = { x: arrow.x * step, y: arrow.y * step };
-      if (event.shiftKey && chosenShape.__typename === "BoundingBox") {
-        const to = within({ x: chosenShape.xMax + by.x, y: chosenShape.yMax + by.y }, width, height);
-        draft(
-          chosen,
-          reshaped(chosenShape, 2, {
-            x: Math.max(to.x, chosenShape.xMin + 1),
-            y: Math.max(to.y, chosenShape.yMin + 1),
-          }),
-        );
-      } else draft(chosen, movedBy(chosenShape, by, width, height));
+      const seen = { x: arrow.x * step, y: arrow.y * step };
+      draft(
+        chosen,
+        event.shiftKey && chosenShape.__typename === "BoundingBox"
+          ? resized(chosenShape, seen, orientation, width, height)
+          : movedBy(chosenShape, asStored(seen, orientation), width, height),
+      );
+    } else if (drawByKey(event)) {
+      // drawn
     } else if (event.key === "ArrowLeft" && previous) previous();
     else if (event.key === "ArrowRight" && next) next();
-    else if (shortcut && may) void takeLabel(shortcut);
+    else if (shortcut && may) takeLabel(shortcut);
     else if (event.key === "+" || event.key === "=") zoom(ZOOM);
     else if (event.key === "-") zoom(1 / ZOOM);
     else if (event.key === "0") fit();
-    else if (event.key === "Delete" && chosen && may) void remove(chosen);
-    else if (event.key === "Enter" && event.target === stage.current) {
-      if (tool === "polygon") endPolygon();
-      else if (tool === "box" && takesShapes && width) {
-        // A box in the middle, for those who do not draw: arrows move it, Shift and arrows resize it.
-        const middle = { x: width / 2, y: height / 2 };
-        void add({
-          __typename: "BoundingBox",
-          ...boxOf(
-            { x: middle.x - width / 10, y: middle.y - height / 10 },
-            { x: middle.x + width / 10, y: middle.y + height / 10 },
-          ),
-        });
-      } else return;
-    } else if (event.key === "Escape" && (chosen || points.length > 0)) {
+    else if (event.key === "Delete" && chosen && may) erase(chosen);
+    else if (event.key === "Escape" && (chosen || points.length > 0 || cross)) {
       setChosen(null);
       setPoints([]);
+      setCross(null);
     } else return;
     event.preventDefault();
     event.stopPropagation();
   };
   const onKeyUp = (event: KeyboardEvent) => {
-    if (event.key.startsWith("Arrow") && chosen && drafts.has(chosen)) void saveShape(chosen, drafts.get(chosen)!);
+    if (ARROWS[event.key] && chosen) save(chosen);
   };
 
-  const drawn =
-    gesture?.kind === "box" ? ({ __typename: "BoundingBox", ...boxOf(gesture.from, gesture.to) } as const) : null;
+  const drawn: Shape | null =
+    gesture?.kind === "box"
+      ? { __typename: "BoundingBox", ...boxOf(gesture.from, gesture.to) }
+      : tool === "box" && points[0] && cross
+        ? { __typename: "BoundingBox", ...boxOf(points[0], cross) }
+        : points.length > 0
+          ? { __typename: "Polyline", points: cross ? [...points, cross] : points }
+          : null;
   const shapes = image?.annotations.filter((annotation) => annotation.shape) ?? [];
   return (
     <div className="editor" onKeyDown={onKeyDown} onKeyUp={onKeyUp}>
@@ -326,6 +303,7 @@ function Editor({ id, position, previous, next }: EditorProps) {
         onPointerDown={onPointerDown}
         onPointerMove={onPointerMove}
         onPointerUp={onPointerUp}
+        onPointerCancel={onPointerUp}
         onDoubleClick={() => tool === "select" && fit()}
       >
         {image && (
@@ -354,7 +332,7 @@ function Editor({ id, position, previous, next }: EditorProps) {
               height={shownHeight}
               aria-hidden="true"
             >
-              <g ref={group} transform={matrixOf(image.orientation, width, height)}>
+              <g ref={group} transform={transformOf(orientation, width, height)}>
                 {shapes.map((annotation) => (
                   <Drawing
                     key={annotation.id}
@@ -369,16 +347,16 @@ function Editor({ id, position, previous, next }: EditorProps) {
                 {added.map(({ shape, label: own }, order) => (
                   <Drawing key={order} label={own} shape={shape} scale={view.scale} isPending />
                 ))}
-                {drawn && label && <Drawing label={label} shape={drawn} scale={view.scale} isPending />}
-                {points.length > 0 && label && (
+                {drawn && (
                   <Drawing
-                    label={label}
-                    shape={{ __typename: "Polyline", points }}
+                    label={label ?? { name: "", color: null }}
+                    shape={drawn}
                     scale={view.scale}
-                    isChosen
+                    isChosen={points.length > 0}
                     isPending
                   />
                 )}
+                {cross && <Cross at={cross} reach={12 / view.scale} />}
               </g>
             </svg>
           </div>
@@ -422,6 +400,8 @@ function Editor({ id, position, previous, next }: EditorProps) {
                   onClick={() => {
                     setTool(each);
                     setPoints([]);
+                    setCross(null);
+                    if (each !== "select") setChosen(null);
                     stage.current?.focus();
                   }}
                 >
@@ -430,6 +410,9 @@ function Editor({ id, position, previous, next }: EditorProps) {
               ))}
             </div>
             <p className="quiet">{text.toolHelp[tool]}</p>
+            <p className="unseen" role="status">
+              {cross && text.pixels(Math.round(cross.x), Math.round(cross.y))}
+            </p>
             <p>
               {text.labelForShapes}: {label ? <Chip label={label} /> : "–"}
             </p>
@@ -438,8 +421,7 @@ function Editor({ id, position, previous, next }: EditorProps) {
         <LabelBox
           name={takesShapes ? text.labelForShapes : text.typeLabel}
           may={may}
-          mayCreate={!takesShapes || chosen !== null}
-          choose={(given) => void takeLabel(given)}
+          choose={takeLabel}
         />
         {!takesShapes && (
           <ul className="rows">
@@ -451,7 +433,7 @@ function Editor({ id, position, previous, next }: EditorProps) {
                     may={may}
                     className="small"
                     label={`${text.remove}: ${own.name}`}
-                    onClick={() => void takeLabel(own)}
+                    onClick={() => takeLabel(own)}
                   >
                     ✕
                   </Action>
@@ -468,7 +450,7 @@ function Editor({ id, position, previous, next }: EditorProps) {
               setChosen(annotation);
               setTool("select");
             }}
-            remove={(annotation) => void remove(annotation)}
+            remove={erase}
           />
         )}
         {image && (
@@ -481,96 +463,5 @@ function Editor({ id, position, previous, next }: EditorProps) {
         )}
       </aside>
     </div>
-  );
-}
-
-interface ShapeListProps {
-  annotations: readonly Annotation[];
-  chosen: string | null;
-  choose: (annotation: string) => void;
-  remove: (annotation: string) => void;
-}
-
-function ShapeList({ annotations, chosen, choose, remove }: ShapeListProps) {
-  const { dataset, text } = useWorkspace();
-  return (
-    <section>
-      <h2>
-        {text.shapes} <span className="figure">{annotations.length}</span>
-      </h2>
-      {annotations.length === 0 && <p className="quiet">{text.noShapes}</p>}
-      <ul className="rows">
-        {annotations.map(({ id, label, shape, isConfirmed, confidence }) => (
-          <li key={id}>
-            <button type="button" className="apply" aria-pressed={id === chosen} onClick={() => choose(id)}>
-              <span className="dot" style={labelStyle(label)} />
-              <span className="name">{label.name}</span>
-              <span className="quiet">{text.shape[shape?.__typename ?? "whole"]}</span>
-              {!isConfirmed && (
-                <span className="badge">
-                  {text.suggestion} {confidence !== null && `${Math.round(confidence * 100)} %`}
-                </span>
-              )}
-            </button>
-            <Action
-              may={dataset.viewerCan.label}
-              className="small"
-              label={`${text.remove}: ${label.name}`}
-              onClick={() => remove(id)}
-            >
-              ✕
-            </Action>
-          </li>
-        ))}
-      </ul>
-    </section>
-  );
-}
-
-interface DrawingProps {
-  annotation?: string;
-  label: Pick<Label, "name" | "color">;
-  shape: Shape;
-  scale: number;
-  isChosen?: boolean;
-  isPending?: boolean;
-}
-
-function Drawing({ annotation, label, shape, scale, isChosen = false, isPending = false }: DrawingProps) {
-  const common = {
-    "data-annotation": annotation,
-    className: `shape${isChosen ? " chosen" : ""}${isPending ? " pending" : ""}`,
-    style: labelStyle(label),
-  };
-  const listed = (points: readonly Spot[]) => points.map(({ x, y }) => `${x},${y}`).join(" ");
-  return (
-    <>
-      {shape.__typename === "BoundingBox" && (
-        <rect
-          {...common}
-          x={shape.xMin}
-          y={shape.yMin}
-          width={shape.xMax - shape.xMin}
-          height={shape.yMax - shape.yMin}
-        />
-      )}
-      {shape.__typename === "Polygon" && <polygon {...common} points={listed(shape.points)} />}
-      {shape.__typename === "Polyline" && <polyline {...common} points={listed(shape.points)} />}
-      {shape.__typename === "Circle" && <circle {...common} cx={shape.center.x} cy={shape.center.y} r={shape.radius} />}
-      {shape.__typename === "Point" && <circle {...common} cx={shape.position.x} cy={shape.position.y} r={6 / scale} />}
-      {isChosen &&
-        cornersOf(shape).map(({ x, y }, corner) => (
-          <circle
-            key={corner}
-            className="corner"
-            data-annotation={annotation}
-            data-corner={corner}
-            cx={x}
-            cy={y}
-            r={6 / scale}
-            style={labelStyle(label)}
-          />
-        ))}
-    </>
   );
 }

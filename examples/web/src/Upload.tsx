@@ -1,10 +1,10 @@
 /** Uploading: a few files in one request, more of them directly to storage; each file has its own result. */
-import { useEffect, useMemo, useRef, useState } from "react";
+import { useEffect, useRef, useState } from "react";
 
 import { CompleteUploadsDocument, RequestUploadsDocument, UploadSamplesDocument } from "./gql/graphql";
 import { Dialog } from "./parts";
 import { pause } from "./session";
-import { bytes, useText } from "./text";
+import { bytes, namesOf, useText } from "./text";
 import { useWorkspace } from "./workspace";
 
 const FILES = 100; // most files of one request
@@ -50,18 +50,12 @@ export default function Upload({ files, close }: { files: File[]; close: () => v
     { sample, error }: { sample: unknown; error: { code: string; message: string } | null },
   ) => mark([key], sample ? "done" : "failed", error ? (text.errors[error.code] ?? error.message) : "");
 
-  const options = useMemo(() => {
-    const names = labels
-      .split(/[,，]/)
-      .map((name) => name.trim())
-      .filter(Boolean);
-    return {
-      datasetId: dataset.id,
-      labels: names,
-      createMissing: true,
-      onConflict: rename ? ("RENAME" as const) : ("ERROR" as const),
-    };
-  }, [labels, rename, dataset.id]);
+  const options = {
+    datasetId: dataset.id,
+    labels: namesOf(labels),
+    createMissing: true,
+    onConflict: rename ? ("RENAME" as const) : ("ERROR" as const),
+  };
 
   const start = async () => {
     const ready = items.filter(({ status, file }) => status !== "done" && file.size <= limits.maxFileBytes);
@@ -154,7 +148,13 @@ export default function Upload({ files, close }: { files: File[]; close: () => v
           <ul className="uploads" aria-live="polite">
             {items.map(({ key, file, picture, status, message }) => (
               <li key={key} className={status}>
-                <img src={picture} alt="" width="48" height="48" />
+                <img
+                  src={picture}
+                  alt=""
+                  width="48"
+                  height="48"
+                  onError={({ currentTarget }) => (currentTarget.style.visibility = "hidden")}
+                />
                 <span className="file">{file.name}</span>
                 <span className="quiet">{bytes(file.size)}</span>
                 <span>{message || text.uploadStatus[status]}</span>

@@ -289,7 +289,7 @@ function Differences({
             <img src={sample.thumbnailUrl} alt="" width="96" height="96" />
             <Labels labels={after} />
             <span className="file">
-              {text.kinds[kind]}: {sample.fileName}
+              {text.kinds[kind]}: <bdi>{sample.fileName}</bdi>
             </span>
           </li>
         );

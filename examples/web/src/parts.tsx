@@ -1,6 +1,7 @@
 /** Small parts that several views use. */
 import { type CSSProperties, type ReactNode, useEffect, useId, useRef, useState } from "react";
 
+import { useText } from "./text";
 import { colorOf, type Label, useWorkspace } from "./workspace";
 
 /** A window above the page. The browser keeps the focus in it, and Esc closes it. */
@@ -16,7 +17,7 @@ export function Dialog({
   children: ReactNode;
 }) {
   const dialog = useRef<HTMLDialogElement>(null);
-  const { text } = useWorkspace();
+  const text = useText();
   const heading = useId();
   useEffect(() => {
     const before = document.activeElement as HTMLElement | null;
@@ -33,7 +34,9 @@ export function Dialog({
       onMouseDown={(event) => event.target === dialog.current && close()}
     >
       <header>
-        <h2 id={heading}>{title}</h2>
+        <h2 id={heading} title={title}>
+          {title}
+        </h2>
         <button type="button" className="plain" aria-label={text.close} onClick={close}>
           ✕
         </button>
@@ -56,7 +59,7 @@ interface ActionProps {
 
 /** A button. What may not be done is greyed out and says why, also to a screen reader. */
 export function Action({ may = true, reason, className, label, pressed, submit, onClick, children }: ActionProps) {
-  const { text } = useWorkspace();
+  const text = useText();
   return (
     <button
       type={submit ? "submit" : "button"}

@@ -12,6 +12,8 @@ socketUrl.protocol = url.protocol === "https:" ? "wss:" : "ws:";
 
 /** The token, or null while nobody is signed in. The demo's link has it in the fragment, which no server sees. */
 export const token = new Store(takeToken());
+/** Whether the server refused the last token. */
+export const refused = new Store(false);
 export const connection = new Store<"open" | "lost">("open");
 
 function takeToken(): string | null {
@@ -23,14 +25,25 @@ function takeToken(): string | null {
   return sessionStorage.getItem(KEY);
 }
 
+addEventListener("hashchange", () => {
+  const held = takeToken(); // another link may have been pasted into the open page
+  if (held) signIn(held);
+});
+
 export function signIn(given: string): void {
   sessionStorage.setItem(KEY, given);
+  refused.set(false);
   token.set(given);
 }
 
 export function signOut(): void {
   sessionStorage.clear();
   token.set(null);
+}
+
+function refuse(): void {
+  refused.set(true);
+  signOut();
 }
 
 export const authorization = (): Record<string, string> => ({ authorization: `Bearer ${token.get()}` });
@@ -58,7 +71,7 @@ export function openClient(): Client {
       pong: () => clearTimeout(silent),
       closed: (event) => {
         clearTimeout(silent);
-        if ((event as CloseEvent).code === 4403) signOut();
+        if ((event as CloseEvent).code === 4403) refuse();
       },
     },
   });
@@ -87,7 +100,7 @@ export function isPassing(error: CombinedError): boolean {
 
 /** What an answer says about the session. */
 export function note(error: CombinedError | undefined): void {
-  if (codeOf(error) === "UNAUTHENTICATED") signOut();
+  if (codeOf(error) === "UNAUTHENTICATED") refuse();
   else connection.set(error?.networkError || codeOf(error) === "UNAVAILABLE" ? "lost" : "open");
 }
 

@@ -3,14 +3,17 @@ import type { ShapesFragment, ShapeInput } from "./gql/graphql";
 
 export type Annotation = ShapesFragment["annotations"][number];
 export type Shape = NonNullable<Annotation["shape"]>;
+export type Box = Extract<Shape, { __typename: "BoundingBox" }>;
 export interface Spot {
   x: number;
   y: number;
 }
 
-/** The matrix (SVG's a b c d e f) from stored to shown pixels, for each EXIF orientation. */
-export function matrixOf(orientation: number | null, width: number, height: number): string {
-  const matrices: Record<number, number[]> = {
+type Matrix = [a: number, b: number, c: number, d: number, e: number, f: number]; // as in SVG
+
+/** The matrix from stored to shown pixels, for each EXIF orientation. */
+function matrixOf(orientation: number | null, width: number, height: number): Matrix {
+  const matrices: Record<number, Matrix> = {
     2: [-1, 0, 0, 1, width, 0],
     3: [-1, 0, 0, -1, width, height],
     4: [1, 0, 0, -1, 0, height],
@@ -19,7 +22,16 @@ export function matrixOf(orientation: number | null, width: number, height: numb
     7: [0, -1, -1, 0, height, width],
     8: [0, -1, 1, 0, 0, width],
   };
-  return `matrix(${(matrices[orientation ?? 1] ?? [1, 0, 0, 1, 0, 0]).join(" ")})`;
+  return matrices[orientation ?? 1] ?? [1, 0, 0, 1, 0, 0];
+}
+
+export const transformOf = (orientation: number | null, width: number, height: number): string =>
+  `matrix(${matrixOf(orientation, width, height).join(" ")})`;
+
+/** A direction as it is seen, in stored pixels. The matrix only turns and mirrors, so its transpose is its inverse. */
+export function asStored({ x, y }: Spot, orientation: number | null): Spot {
+  const [a, b, c, d] = matrixOf(orientation, 0, 0);
+  return { x: a * x + b * y, y: c * x + d * y };
 }
 
 export const isTurned = (orientation: number | null): boolean => (orientation ?? 1) >= 5;
@@ -89,6 +101,16 @@ export function movedBy(shape: Shape, by: Spot, width: number, height: number): 
 export function reshaped(shape: Shape, corner: number, to: Spot): Shape {
   const corners = cornersOf(shape).map((each, index) => (index === corner ? to : each));
   return withCorners(shape, corners, corner);
+}
+
+/** The box whose corner that is seen at the lower right is moved, as far as the image reaches. */
+export function resized(box: Box, seen: Spot, orientation: number | null, width: number, height: number): Shape {
+  const by = asStored(seen, orientation);
+  const { x: right, y: low } = asStored({ x: 1, y: 1 }, orientation); // 1 or -1
+  const x = right > 0 ? Math.max(box.xMin + 1, box.xMax + by.x) : Math.min(box.xMax - 1, box.xMin + by.x);
+  const y = low > 0 ? Math.max(box.yMin + 1, box.yMax + by.y) : Math.min(box.yMax - 1, box.yMin + by.y);
+  const corner = low > 0 ? (right > 0 ? 2 : 3) : right > 0 ? 1 : 0;
+  return reshaped(box, corner, within({ x, y }, width, height));
 }
 
 export const within = ({ x, y }: Spot, width: number, height: number): Spot => ({

@@ -1,0 +1,72 @@
+/** What the page says for a moment, and whether the server can be reached. */
+import { useEffect, useRef } from "react";
+
+import { waiting } from "./outbox";
+import { connection } from "./session";
+import { useStore } from "./store";
+import { useText } from "./text";
+
+const SHOWN = 6_000; // milliseconds; a refusal stays until it is closed
+
+export interface Message {
+  text: string;
+  kind: "good" | "bad";
+  offers: "undo" | "redo" | undefined;
+  at: number;
+}
+
+interface MessagesProps {
+  message: Message | null;
+  close: () => void;
+  undo: (direction: "undo" | "redo") => void;
+}
+
+export function Messages({ message, close, undo }: MessagesProps) {
+  const text = useText();
+  const element = useRef<HTMLDivElement>(null);
+  useEffect(() => {
+    if (element.current?.matches(":popover-open")) element.current.hidePopover();
+    if (message) element.current?.showPopover(); // above an open window
+    if (message?.kind !== "good") return undefined;
+    const timer = setTimeout(close, SHOWN);
+    return () => clearTimeout(timer);
+  }, [message]);
+  return (
+    <>
+      <p className="unseen" role="status">
+        {message?.text}
+      </p>
+      <div ref={element} popover="manual" className="messages">
+        {message && (
+          <p key={message.at} className={message.kind}>
+            <span>{message.text}</span>
+            {message.offers && (
+              <button type="button" onClick={() => undo(message.offers!)}>
+                {text[message.offers]}
+              </button>
+            )}
+            <button type="button" className="plain" aria-label={text.close} onClick={close}>
+              ✕
+            </button>
+          </p>
+        )}
+      </div>
+    </>
+  );
+}
+
+/** Says when the server cannot be reached, and that nothing is lost. */
+export function Connection() {
+  const text = useText();
+  const state = useStore(connection);
+  const kept = useStore(waiting).length;
+  return (
+    <div className="connection" role="status" aria-live="assertive">
+      {state === "lost" && (
+        <p>
+          {text.lost} {text.kept(kept)}
+        </p>
+      )}
+    </div>
+  );
+}

@@ -1,0 +1,89 @@
+/** What is above the list: its tabs, what is selected, the order and size of the images. */
+import { type Conditions, type Order, type Tab, TABS } from "./conditions";
+import { useText } from "./text";
+
+export const TILES = [96, 140, 200, 280]; // pixels
+
+export function Tabs({
+  conditions,
+  counts,
+  setTab,
+}: {
+  conditions: Conditions;
+  counts: Record<Tab, number | undefined>;
+  setTab: (tab: Tab) => void;
+}) {
+  const text = useText();
+  return (
+    <div className="tabs" role="group" aria-label={text.states}>
+      {TABS.map((tab) => (
+        <button key={tab} type="button" aria-pressed={conditions.tab === tab} onClick={() => setTab(tab)}>
+          {text.tabs[tab]} <span className="figure">{counts[tab]?.toLocaleString()}</span>
+        </button>
+      ))}
+    </div>
+  );
+}
+
+interface ToolsProps {
+  total: number | null;
+  selected: number;
+  order: Order;
+  tile: number; // one of TILES
+  selectInView: () => void;
+  selectAll: () => void;
+  deselect: () => void;
+  open: () => void;
+  setOrder: (order: Order) => void;
+  setTile: (tile: number) => void;
+  help: () => void;
+}
+
+export function Tools({ total, selected, order, tile, ...does }: ToolsProps) {
+  const text = useText();
+  return (
+    <div className="tools">
+      <span className="count" aria-live="polite">
+        {selected > 0 ? text.selected(selected) : total === null ? text.loading : text.images(total)}
+      </span>
+      <button type="button" disabled={!total} onClick={does.open} title={text.openHelp}>
+        {text.open}
+      </button>
+      <button type="button" disabled={!total} onClick={does.selectInView}>
+        {text.selectPage}
+      </button>
+      <button type="button" disabled={!total} onClick={does.selectAll}>
+        {text.selectAll(total ?? 0)}
+      </button>
+      {selected > 0 && (
+        <button type="button" onClick={does.deselect}>
+          {text.deselect}
+        </button>
+      )}
+      <span className="end">
+        <label>
+          <span>{text.sort}</span>{" "}
+          <select value={order} onChange={(event) => does.setOrder(event.target.value as Order)}>
+            {Object.entries(text.orders).map(([value, name]) => (
+              <option key={value} value={value}>
+                {name}
+              </option>
+            ))}
+          </select>
+        </label>
+        <input
+          type="range"
+          aria-label={text.tileSize}
+          title={text.tileSize}
+          min={0}
+          max={TILES.length - 1}
+          value={TILES.indexOf(tile)}
+          onChange={(event) => does.setTile(TILES[Number(event.target.value)]!)}
+        />
+        <button type="button" className="plain" aria-label={text.help} title={text.help} onClick={does.help}>
+          ?
+        </button>
+      </span>
+    </div>
+  );
+}

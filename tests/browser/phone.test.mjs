@@ -1,0 +1,60 @@
+/** The page on a phone: nothing is wider than its window, and all that matters is reached by touch. */
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+
+import { makeDataset } from "../clients/api.mjs";
+import { counts, image, images, labelRow, openBrowser, picture, says, tab, until } from "./browser.mjs";
+
+const { LABELGRAPH_CLIENTS_URL: server } = process.env;
+const PHONE = { viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true };
+
+const browser = await openBrowser();
+
+before(async () => {
+  await makeDataset("phone");
+});
+
+after(() => browser.close());
+
+const fits = async (page) => {
+  const widest = await page.evaluate(() => document.documentElement.scrollWidth);
+  assert.ok(widest <= PHONE.viewport.width, `${widest} pixels`);
+};
+
+test(
+  "somebody labels by touch",
+  browser.used(async () => {
+    const start = await browser.open(server, PHONE);
+    await start.getByRole("link", { name: /phone/ }).waitFor();
+    await fits(start);
+    await picture(start, "phone-datasets");
+    await start.getByRole("link", { name: /phone/ }).tap();
+    const page = start;
+    await until(() => counts(page), [60, 20, 40]);
+    await fits(page);
+    await tab(page, "Unlabeled").tap();
+    await says(page, "20 images");
+    await images(page).first().tap();
+    await picture(page, "phone");
+    await labelRow(page, "digit-1").tap();
+    await until(() => counts(page), [60, 19, 41]);
+    await page.getByRole("button", { name: "Show the filters" }).tap();
+    await page.getByPlaceholder("File name or path").fill("IMG_1119");
+    await picture(page, "phone-filters");
+    await page.getByRole("button", { name: "Hide the filters" }).tap();
+    await tab(page, "All").tap();
+    await says(page, "1 image");
+    await image(page, "IMG_1119.JPG").tap();
+    await page.getByRole("button", { name: "Open" }).tap();
+    await page.getByRole("dialog").locator(".stage img").waitFor();
+    await fits(page);
+    await picture(page, "phone-image");
+    await page.getByRole("button", { name: "Close" }).first().tap();
+    for (const name of ["Upload", /^Versions/, "History"]) {
+      await page.getByRole("button", { name, exact: true }).tap();
+      await page.getByRole("dialog").waitFor();
+      await fits(page);
+      await page.getByRole("dialog").getByRole("button", { name: "Close" }).tap();
+    }
+  }),
+);
