@@ -28,6 +28,10 @@ KEY: Any = Field(sa_type=BigInteger, primary_key=True)
 TEXT: Any = Field(sa_type=TextType)
 ORDERED_TEXT: Any = Field(sa_type=TextType(collation="C"))  # compared by code point, whatever the server's locale
 GENERATED_TEXT: Any = Field(sa_type=TextType(collation="C"), sa_column_args=[Computed("natural_order(path)")])
+LABELS_KEY: Any = Field(sa_type=BigInteger, sa_column_args=[Computed("labels_key(label_ids)")])
+FACETS_KEY: Any = Field(
+    sa_type=BigInteger, sa_column_args=[Computed("facets_key(path, state, labeled_by, hard, usage)")]
+)
 TEXTS: Any = Field(sa_type=ARRAY(TextType))
 TIMESTAMP: Any = Field(sa_type=DateTime(timezone=True))
 JSON: Any = Field(sa_type=JSONB)
@@ -143,7 +147,8 @@ class LabelCount(SQLModel, table=True):
 class Sample(SQLModel, table=True):
     """One image of a working set, as it is now. `label_ids`: its confirmed labels, ascending, each once.
 
-    `path_order`: made of `path` by the database; its code point order is the natural order of paths.
+    Made by the database: `path_order`, whose code point order is the natural order of paths; and two numbers that stand
+    for what facets count, `labels_key` for the labels and `facets_key` for the rest.
     """
 
     id: int = assigned_key()
@@ -161,6 +166,8 @@ class Sample(SQLModel, table=True):
     usage: str | None = TEXT
     since: int = BIGINT
     path_order: str | None = GENERATED_TEXT
+    labels_key: int | None = LABELS_KEY
+    facets_key: int | None = FACETS_KEY
 
 
 class Annotation(SQLModel, table=True):

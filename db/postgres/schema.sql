@@ -111,6 +111,14 @@ CREATE FUNCTION public.derived_state(sample bigint) RETURNS TABLE(label_ids bigi
           FROM annotation WHERE sample_id = derived_state.sample) a
 $$;
 
+CREATE FUNCTION public.facets_key(path text, state text, labeled_by text, hard boolean, usage text) RETURNS bigint
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+    AS $$
+BEGIN
+    RETURN hashtextextended(left(path, -strpos(reverse('/' || path), '/')), hashtextextended(
+        coalesce(labeled_by, ''), hashtextextended(state || hard::text || coalesce(usage, ''), 0)));
+END $$;
+
 CREATE FUNCTION public.job_event() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -198,6 +206,22 @@ BEGIN
     INTO matches
     FROM version_label l WHERE l.version_id = labels_few_in.version AND l.label_id = ANY (ids);
     RETURN power(matches, 2) < page * samples;
+END $$;
+
+CREATE FUNCTION public.labels_in(key bigint) RETURNS bigint[]
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    AS $$
+    SELECT array_remove(ARRAY[key & 2097151, (key >> 21) & 2097151, key >> 42], 0)
+$$;
+
+CREATE FUNCTION public.labels_key(label_ids bigint[]) RETURNS bigint
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+    AS $$
+BEGIN
+    RETURN CASE
+        WHEN cardinality(label_ids) <= 3 AND coalesce(greatest(label_ids[1], label_ids[2], label_ids[3]), 0) < 2097152
+        THEN coalesce(label_ids[1], 0) | (coalesce(label_ids[2], 0) << 21) | (coalesce(label_ids[3], 0) << 42)
+        ELSE hash_array_extended(label_ids, 0) | (1::bigint << 63) END;
 END $$;
 
 CREATE FUNCTION public.labels_named(dataset bigint, names text[]) RETURNS bigint[]
@@ -368,8 +392,8 @@ BEGIN
         IF TG_OP = 'UPDATE' THEN
             CONTINUE WHEN head.revision <> (SELECT min(since) FROM after WHERE dataset_id = head.id);
         END IF;
-        INSERT INTO sample_past (id, dataset_id, source_id, path, created_at, added_at, state, label_ids, labeled_by, labeled_at, labeled_origin, hard, usage, since, path_order, until, published)
-        SELECT o.id, o.dataset_id, o.source_id, o.path, o.created_at, o.added_at, o.state, o.label_ids, o.labeled_by, o.labeled_at, o.labeled_origin, o.hard, o.usage, o.since, o.path_order, head.revision, coalesce(o.since <= head.shown, false)
+        INSERT INTO sample_past (id, dataset_id, source_id, path, created_at, added_at, state, label_ids, labeled_by, labeled_at, labeled_origin, hard, usage, since, path_order, labels_key, facets_key, until, published)
+        SELECT o.id, o.dataset_id, o.source_id, o.path, o.created_at, o.added_at, o.state, o.label_ids, o.labeled_by, o.labeled_at, o.labeled_origin, o.hard, o.usage, o.since, o.path_order, o.labels_key, o.facets_key, head.revision, coalesce(o.since <= head.shown, false)
         FROM before o WHERE o.dataset_id = head.id AND o.since < head.revision;
     END LOOP;
     RETURN NULL;
@@ -846,6 +870,8 @@ CREATE TABLE public.sample (
     usage text,
     since bigint NOT NULL,
     path_order text GENERATED ALWAYS AS (public.natural_order(path)) STORED COLLATE pg_catalog."C",
+    labels_key bigint GENERATED ALWAYS AS (public.labels_key(label_ids)) STORED,
+    facets_key bigint GENERATED ALWAYS AS (public.facets_key(path, state, labeled_by, hard, usage)) STORED,
     CONSTRAINT sample_labeled_check CHECK (((state = 'LABELED'::text) = (cardinality(label_ids) > 0))),
     CONSTRAINT sample_origin_check CHECK ((labeled_origin = ANY (ARRAY['MANUAL'::text, 'SYNC'::text, 'IMPORT'::text, 'UPLOAD'::text, 'MODEL'::text]))),
     CONSTRAINT sample_state_check CHECK ((state = ANY (ARRAY['UNLABELED'::text, 'LABELED'::text, 'PENDING'::text]))),
@@ -878,7 +904,9 @@ CREATE TABLE public.sample_past (
     since bigint NOT NULL,
     until bigint NOT NULL,
     path_order text COLLATE pg_catalog."C",
-    published boolean DEFAULT true
+    published boolean DEFAULT true,
+    labels_key bigint,
+    facets_key bigint
 )
 PARTITION BY LIST (published);
 
@@ -899,7 +927,9 @@ CREATE TABLE public.sample_past_published (
     since bigint CONSTRAINT sample_past_since_not_null NOT NULL,
     until bigint CONSTRAINT sample_past_until_not_null NOT NULL,
     path_order text COLLATE pg_catalog."C",
-    published boolean DEFAULT true
+    published boolean DEFAULT true,
+    labels_key bigint,
+    facets_key bigint
 );
 
 CREATE TABLE public.sample_past_unpublished (
@@ -919,7 +949,9 @@ CREATE TABLE public.sample_past_unpublished (
     since bigint CONSTRAINT sample_past_since_not_null NOT NULL,
     until bigint CONSTRAINT sample_past_until_not_null NOT NULL,
     path_order text COLLATE pg_catalog."C",
-    published boolean DEFAULT true
+    published boolean DEFAULT true,
+    labels_key bigint,
+    facets_key bigint
 );
 
 CREATE TABLE public.secret (
@@ -1383,19 +1415,19 @@ CREATE INDEX label_past_until ON public.label_past USING btree (dataset_id, unti
 
 CREATE INDEX label_since ON public.label USING btree (dataset_id, since);
 
-CREATE INDEX sample_added ON public.sample USING btree (dataset_id, added_at, id);
+CREATE INDEX sample_added ON public.sample USING btree (dataset_id, added_at, id) INCLUDE (labels_key, facets_key);
 
 CREATE INDEX sample_decomposed ON public.sample USING btree (dataset_id, public.composed(path)) WHERE (public.composed(path) <> path);
 
-CREATE INDEX sample_hard ON public.sample USING btree (dataset_id, created_at, id) WHERE hard;
+CREATE INDEX sample_hard ON public.sample USING btree (dataset_id, created_at, id) INCLUDE (labels_key, facets_key) WHERE hard;
 
 CREATE INDEX sample_labeled ON public.sample USING btree (dataset_id, COALESCE(labeled_at, '0001-01-01 00:00:00.000001+00'::timestamp with time zone), id);
 
-CREATE INDEX sample_labeled_by ON public.sample USING btree (dataset_id, labeled_by, created_at, id) WHERE (labeled_by IS NOT NULL);
+CREATE INDEX sample_labeled_by ON public.sample USING btree (dataset_id, labeled_by, created_at, id) INCLUDE (labels_key, facets_key) WHERE (labeled_by IS NOT NULL);
 
 CREATE INDEX sample_labels ON public.sample USING gin (label_ids);
 
-CREATE INDEX sample_newest ON public.sample USING btree (dataset_id, created_at, id);
+CREATE INDEX sample_newest ON public.sample USING btree (dataset_id, created_at, id) INCLUDE (labels_key, facets_key, hard);
 
 CREATE INDEX sample_past_added ON public.sample_past_published USING btree (dataset_id, added_at, id, since, until);
 
@@ -1427,9 +1459,9 @@ CREATE INDEX sample_past_until ON public.sample_past_published USING btree (data
 
 CREATE INDEX sample_path_order ON public.sample USING btree (dataset_id, path_order, id);
 
-CREATE INDEX sample_since ON public.sample USING btree (dataset_id, since, id);
+CREATE INDEX sample_since ON public.sample USING btree (dataset_id, since, id) INCLUDE (labels_key, facets_key);
 
-CREATE INDEX sample_state ON public.sample USING btree (dataset_id, state, created_at, id);
+CREATE INDEX sample_state ON public.sample USING btree (dataset_id, state, created_at, id) INCLUDE (labels_key, facets_key);
 
 CREATE INDEX source_damaged ON public.source USING btree (dataset_id, id) WHERE damaged;
 

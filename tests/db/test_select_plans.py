@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from typing import Any
 
 import asyncpg
@@ -13,7 +14,7 @@ from db.identity.tokens import Identity, Scope
 from db.identity.urls import Links
 from db.postgres import engine
 from db.queries import Inputs, Parameter, Plan, SelectedField
-from db.queries.filters import LabelFilter, PathFilter, SampleFilter, TextFilter
+from db.queries.filters import LabelFilter, PathFilter, SampleFilter, TextFilter, TimeFilter
 
 SAMPLES = 30_000
 INPUTS = Inputs(
@@ -182,22 +183,48 @@ def facets(*names: str, filter_: SampleFilter | None = None) -> Plan:
 ALL_FACETS = ("states", "labels", "labelers", "directories", "usages", "hardCount")
 
 
-async def test_facets_without_a_filter_are_known_or_read_from_their_index(connection: asyncpg.Connection) -> None:
-    found = await explain(connection, facets("states", "labels"))
-    assert not [name for name in found if name.startswith("sample")]
+async def test_what_is_counted_already_is_not_counted_for_facets(connection: asyncpg.Connection) -> None:
+    for filter_ in (None, SampleFilter(state="LABELED"), SampleFilter(state="UNLABELED")):
+        found = await explain(connection, facets("states", "labels", filter_=filter_))
+        assert not [name for name in found if name.startswith("sample")]
     found = await explain(connection, facets("hardCount"))
     assert rows_read(found["sample_hard"]) == SAMPLES / 100
 
 
+def reads_of_samples(found: dict[str, list[dict[str, Any]]]) -> tuple[dict[str, Any], float]:
+    """The one node that reads the rows of a list, and how many samples were looked up by their ids."""
+    looked_up = rows_read(found.pop("sample_pkey", []))
+    [read] = [node for name, nodes in found.items() if name.startswith("sample") for node in nodes]
+    return read, looked_up
+
+
+async def test_facets_are_read_from_the_index_that_counts_their_filter(connection: asyncpg.Connection) -> None:
+    await connection.execute("SET enable_hashjoin = off; SET enable_mergejoin = off")  # for few samples they are cheap
+    late = TimeFilter(from_=datetime(2026, 12, 1, tzinfo=UTC))
+    for filter_, indexes in (
+        (None, {"sample_newest", "sample_added", "sample_since"}),
+        (SampleFilter(created_at=late), {"sample_newest"}),
+        (SampleFilter(added_at=TimeFilter(from_=datetime(2026, 1, 1, tzinfo=UTC))), {"sample_added"}),
+        (SampleFilter(state="LABELED"), {"sample_state"}),
+        (SampleFilter(state="UNLABELED", created_at=late), {"sample_state"}),
+        (SampleFilter(labeled_by=["user_3"]), {"sample_labeled_by"}),
+        (SampleFilter(is_hard=True), {"sample_hard"}),
+        (SampleFilter(changed_since=0), {"sample_since"}),
+    ):
+        read, looked_up = reads_of_samples(await explain(connection, facets(*ALL_FACETS[:-1], filter_=filter_)))
+        assert (read["Node Type"], read["Heap Fetches"]) == ("Index Only Scan", 0), filter_
+        assert read["Index Name"] in indexes, filter_
+        assert looked_up <= 8 * 1000 + 10, filter_  # of each directory one by each labeler, and one without labels
+
+
 async def test_the_rows_of_a_filter_are_read_once_for_all_facets_and_not_sorted(connection: asyncpg.Connection) -> None:
     await connection.execute("SET work_mem = '1MB'")  # as little for these samples as usual for a million
+    await connection.execute("SET enable_hashjoin = off; SET enable_mergejoin = off")
     for names in (ALL_FACETS, ("labels",), ("directories", "usages")):
         found = await explain(connection, facets(*names, filter_=SampleFilter(is_hard=False)))
-        [read] = [node for name, nodes in found.items() if name.startswith("sample") for node in nodes]
-        assert rows_read([read]) == SAMPLES
         assert rows_read(found.get("Sort", [])) < SAMPLES / 10
-    few = await explain(connection, facets(*ALL_FACETS, filter_=SampleFilter(is_hard=True)))
-    assert rows_read(few["sample_hard"]) == SAMPLES / 100
+        read, _ = reads_of_samples(found)
+        assert rows_read([read]) == SAMPLES
 
 
 async def test_one_label_is_not_counted_and_several_are(connection: asyncpg.Connection) -> None:

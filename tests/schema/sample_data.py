@@ -95,6 +95,7 @@ async def _fill_dataset(connection: asyncpg.Connection, chance: random.Random, d
 async def _make_past(connection: asyncpg.Connection, dataset: int) -> None:
     """Some samples had other rows before, some were removed, and a label had another name."""
     names = "dataset_id, source_id, path, created_at, added_at, state, label_ids, labeled_by, labeled_at, hard, usage"
+    names += ", labels_key, facets_key"
     await connection.execute(
         f"""INSERT INTO sample_past (id, {names}, since, until)
         SELECT id, {names}, greatest(since - 2, 0), since FROM sample

@@ -1,6 +1,7 @@
 """Facets: the samples of a list, counted by their values; and counts that are kept, compared with counting."""
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from random import Random
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 import pytest
 from graphql import GraphQLInputObjectType
 
+from db.postgres.sql import connection_of
 from schema.inputs.limits import SEARCH
 from tests.schema.annotation_fixture import BOX, annotate, box, edit_of, new, suggest
 from tests.schema.mutation_fixture import DatasetClient, schema
@@ -185,6 +187,30 @@ async def test_a_value_selects_as_many_samples_as_it_counts(reads: ReadFixture) 
             filter_ = filters[facet if facet in filters else "top"](each)
             samples = await reads.data(OF_DATASET, {"id": "Dataset:1", "filter": filter_})
             assert samples["dataset"]["samples"]["totalCount"] == each["count"], (facet, each)
+
+
+async def test_labels_are_counted_however_many_are_on_a_sample_and_however_large_their_ids(
+    client: DatasetClient,
+) -> None:
+    """Three small ids are grouped by in another way than more or larger ones, and than many in the mean."""
+    names = [f"n{number}" for number in range(6)]
+    await client.mutate(
+        "createLabels", "labels { id }", datasetId=client.dataset, labels=[{"name": each} for each in names[:4]]
+    )
+    async with client.direct.database.writing() as session:
+        connection = await connection_of(session)
+        await connection.execute("ALTER TABLE label ALTER COLUMN id RESTART WITH 2097151")  # the largest of the small
+    await client.mutate(
+        "createLabels", "labels { id }", datasetId=client.dataset, labels=[{"name": each} for each in names[4:]]
+    )
+    few = ([names[0], names[4]], [names[0], names[5]], [names[5]], [names[1]], names[:4])
+    for on_samples in (few, (*few, names)):  # the second time, many in the mean
+        for position, on_sample in enumerate(on_samples):
+            await label(client, on_sample, position)
+        expected = Counter(name for on_sample in on_samples for name in on_sample)
+        for filter_ in ({"state": "LABELED"}, {"changedSince": -1}, {"and": [{"state": "LABELED"}]}):
+            found = await read(client, OF_DATASET, client.dataset, filter_)
+            assert {each["label"]["name"]: each["count"] for each in found["facets"]["labels"]} == expected, filter_
 
 
 # -- counts that are kept ---------------------------------------------------------------------------------------------

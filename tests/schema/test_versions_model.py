@@ -37,12 +37,14 @@ SAMPLES = 5
 WORDS = ["a", "b", "c", "d"]
 
 NAMED = "labels { name }"
-STATE = """
-    statistics { totalCount labeledCount unlabeledCount pendingCount } labels { id name sampleCount annotationCount }
-    samples(first: 100) { totalCount nodes { id state labels { name }
-        annotations { label { name } shape { ... on BoundingBox { xMin } } } }
-        facets { states { value count } labels { count label { name } } } }
-    labeledA: samples(filter: {labels: {names: ["a"]}}) { totalCount }
+FACETS = "facets { states { value count } labels { count label { name } } }"
+STATE = f"""
+    statistics {{ totalCount labeledCount unlabeledCount pendingCount }}
+    labels {{ id name sampleCount annotationCount }}
+    samples(first: 100) {{ totalCount nodes {{ id state labels {{ name }}
+        annotations {{ label {{ name }} shape {{ ... on BoundingBox {{ xMin }} }} }} }} {FACETS} }}
+    matched: samples(filter: {{changedSince: -1}}) {{ {FACETS} }}
+    labeledA: samples(filter: {{labels: {{names: ["a"]}}}}) {{ totalCount }}
 """
 HEAD = "revision hasUnpublishedChanges currentVersion { id }"
 SCHEMA = build_schema()
@@ -382,13 +384,14 @@ def _compare(answer: Any, state: State, version: str | None = None) -> None:
 
 
 def _compare_counts(answer: Any, label_names: Collection[Collection[str]]) -> None:
-    """Those that are kept, not counted."""
+    """Those that are kept, and those that are counted in an index."""
     counts = Counter(name for names in label_names for name in names)
-    found = [(each["label"]["name"], each["count"]) for each in answer["samples"]["facets"]["labels"]]
-    assert found == sorted(counts.items(), key=lambda item: (-item[1], item[0]))
-    assert answer["labeledA"]["totalCount"] == counts["a"]
     states = Counter("LABELED" if names else "UNLABELED" for names in label_names)
-    assert {each["value"]: each["count"] for each in answer["samples"]["facets"]["states"]} == states
+    for facets in (answer["samples"]["facets"], answer["matched"]["facets"]):
+        found = [(each["label"]["name"], each["count"]) for each in facets["labels"]]
+        assert found == sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+        assert {each["value"]: each["count"] for each in facets["states"]} == states
+    assert answer["labeledA"]["totalCount"] == counts["a"]
 
 
 def _drawn(annotation: Any) -> tuple[str, int]:

@@ -1,8 +1,8 @@
 """Facets of a list of samples: the values that they have, and how many have each, whatever page is shown.
 
-The rows of the list are read once for all facets, and grouped for each of them (GROUPING SETS): a group has the values
-of its own facet, and NULL for those of all others. Where the list is a whole working set or version, what is counted
-already, or along an index, is not read with them.
+The rows of the list are read once for all facets, and counted by two numbers that each has: one stands for its labels,
+the other for the rest of what facets count. What a number stands for, one of its samples says: how many samples there
+are makes no difference to that. Where the list is a whole working set or version, what is counted already is not read.
 """
 
 from collections.abc import Callable, Sequence
@@ -10,7 +10,20 @@ from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy
-from sqlalchemy import CTE, BigInteger, ColumnElement, FromClause, Select, Subquery, Text, func, select, union_all
+from sqlalchemy import (
+    CTE,
+    BigInteger,
+    ColumnElement,
+    FromClause,
+    Select,
+    Subquery,
+    Text,
+    case,
+    false,
+    func,
+    select,
+    union_all,
+)
 from sqlalchemy import literal_column as sql
 
 from db.errors import Invalid
@@ -20,7 +33,7 @@ from db.queries.connections import Page
 from db.queries.filters import SampleFilter, directories_below
 from db.queries.json_text import Encode, Parts, concatenate, number, text, unescaped
 from db.queries.pagination import FACET_SIZE
-from db.queries.rows import Row
+from db.queries.rows import DatasetState
 from db.queries.types.fields import value
 from db.queries.types.label import stored_count as label_count
 from db.queries.types.sample import stored_count
@@ -44,48 +57,70 @@ class Facets:
 
     def __init__(self, context: CompileContext, page: Page) -> None:
         self.context, self.page = context, page
+        self.filter: SampleFilter = page.field.argument("filter") or SampleFilter()
         self.row = page.source()
-        self.name = context.name("groups")
-        self.keys: dict[str, ColumnElement[Any]] = {}  # of the rows
-        self.sets: dict[str, list[str]] = {}  # of keys that rows are grouped by together
+        self.sample = context.row(Sample, page.state)  # one of a group
+        self.groups, self.kinds = context.name("groups"), context.name("kinds")
+        self.keys: dict[str, ColumnElement[Any]] = {}  # that the rows are grouped by, by each alone
+        self.values: dict[str, ColumnElement[Any]] = {}  # that all samples with one `facets_key` have in common
 
     @property
-    def is_whole(self) -> bool:
-        """Whether the list is all of a working set or version."""
-        filter_ = self.page.field.argument("filter") or SampleFilter()
-        return self.page.model is Sample and filter_ == SampleFilter()
+    def known(self) -> DatasetState | None:
+        """The working set or version of which the list is all, or all in one labelling state: much is counted."""
+        is_known = self.page.model is Sample and self.filter == SampleFilter(state=self.filter.state)
+        return self.page.state if is_known else None
 
     def json(self, field: SelectedField) -> Parts:
         json = concatenate(self.context.nested(self, field.fields))
-        return [select(json).add_cte(*self._groups(), nest_here=True).scalar_subquery()]
+        tables = [*self._groups(), *self._kinds()]
+        return [select(json).add_cte(*tables, nest_here=True).scalar_subquery()]
 
-    def grouped(self, key: str, value: ColumnElement[Any], *, has_few: bool = False) -> Counts:
-        """The counts of a key's values, NULL left out. Keys that have few values are grouped by together, as that is
-        cheaper than grouping by each: a value may have several counts."""
+    def group_by(self, key: str, value: ColumnElement[Any]) -> None:
+        """How many rows have each value of a key, and the id of one of them."""
         self.context.costly = True
-        if key not in self.keys:
-            self.keys[key] = value
-            self.sets.setdefault("few" if has_few else key, []).append(key)
-        own, count = sql(f"{self.name}.{key}", self.keys[key].type), sql(f"{self.name}.count", BigInteger)
-        groups = select(own.label("value"), count.label("count")).select_from(sqlalchemy.table(self.name))
-        return groups.where(own.is_not(None))
+        self.keys[key] = value
 
-    def counted(self, row: Row, *columns: ColumnElement[Any], where: ColumnElement[bool]) -> Select[Any]:
-        """The columns, and the number of the list's rows that meet a condition."""
-        self.context.costly = True
-        return row.select(*columns, func.count().label("count"), where=[*self.page.conditions(row), where])
+    def of_group(self, name: str) -> ColumnElement[Any]:
+        return sql(f"{self.groups}.{name}", self.keys[name].type if name in self.keys else BigInteger())
+
+    def select_groups(self, key: str, *columns: ColumnElement[Any]) -> Select[Any]:
+        """For each value of a key, NULL left out: the columns, and the count."""
+        rows = select(*columns, self.of_group("count").label("count")).select_from(sqlalchemy.table(self.groups))
+        return rows.where(self.of_group(key).is_not(None))
+
+    def of_samples(self, key: str, *columns: ColumnElement[Any]) -> Select[Any]:
+        """The same, with columns of one sample of each group. Whether these are looked up, or all samples are read,
+        depends on how many groups the planner expects, which the statistics of the keys say."""
+        groups = sqlalchemy.table(self.groups).join(self.sample.table(), self.sample["id"] == self.of_group("id"))
+        rows = select(*columns, self.of_group("count").label("count")).select_from(groups)
+        return rows.where(self.of_group(key).is_not(None), *self.sample.conditions())
+
+    def counted(self, name: str, value: ColumnElement[Any]) -> Select[Any]:
+        """The counts of a value that is made of `self.sample`, NULL left out. One may have several counts."""
+        self.group_by("facets_key", self.row["facets_key"])
+        self.values[name] = value
+        own, count = sql(f"{self.kinds}.{name}", value.type), sql(f"{self.kinds}.count", BigInteger)
+        kinds = select(own.label("value"), count.label("count")).select_from(sqlalchemy.table(self.kinds))
+        return kinds.where(own.is_not(None))
 
     def _groups(self) -> list[CTE]:
-        """The groups; none where no facet needs them. OFFSET: of what is made in a subquery the planner expects few
-        values, and keeps their groups in a hash table. Otherwise it expects as many as paths, and sorts all rows."""
+        """None where no facet needs them. OFFSET: a key is made once for each row."""
         if not self.keys:
             return []
-        values = [key.label(name) for name, key in self.keys.items()]
+        values = [value.label(name) for name, value in {**self.keys, "id": self.row["id"]}.items()]
         rows = self.row.select(*values, where=self.page.conditions(self.row)).offset(sql("0"))
         matching = rows.subquery(self.context.name("matching"))
-        sets = [sqlalchemy.tuple_(*(matching.c[name] for name in names)) for names in self.sets.values()]
-        groups = select(*(matching.c[name] for name in self.keys), func.count().label("count"))
-        return [groups.group_by(func.grouping_sets(*sets)).cte(self.name).prefix_with("MATERIALIZED")]
+        keys = [matching.c[name] for name in self.keys]
+        groups = select(*keys, func.count().label("count"), func.min(matching.c.id).label("id"))
+        sets = func.grouping_sets(*(sqlalchemy.tuple_(key) for key in keys))
+        return [groups.group_by(sets).cte(self.groups).prefix_with("MATERIALIZED")]
+
+    def _kinds(self) -> list[CTE]:
+        """What the samples with each `facets_key` have in common."""
+        if not self.values:
+            return []
+        values = (value.label(name) for name, value in self.values.items())
+        return [self.of_samples("facets_key", *values).cte(self.kinds).prefix_with("MATERIALIZED")]
 
 
 def size(field: SelectedField, limit: int) -> int:
@@ -128,12 +163,13 @@ def plain(facets: Facets, field: SelectedField, counts: Counts) -> Parts:
 
 
 def states(context: CompileContext, facets: Facets, field: SelectedField) -> Parts:
-    state = facets.page.state
-    if not facets.is_whole or state is None:
-        return plain(facets, field, facets.grouped("state", facets.row["state"], has_few=True))
+    state = facets.known
+    if state is None:
+        return plain(facets, field, facets.counted("state", facets.sample["state"]))
     counts = [
         select(sql(f"'{name}'", Text).label("value"), stored_count(context, state, name).label("count"))
         for name in STATES
+        if facets.filter.state in (None, name)
     ]
     return plain(facets, field, union_all(*counts))
 
@@ -141,45 +177,70 @@ def states(context: CompileContext, facets: Facets, field: SelectedField) -> Par
 def labels(context: CompileContext, facets: Facets, field: SelectedField) -> Parts:
     label = context.row(Label, facets.page.state)
     name, conditions = label["name"], label.conditions()
-    if facets.is_whole:
-        source, is_of_dataset = (
-            FacetValue(label, label_count(context, label)),
-            label["dataset_id"] == label.state.dataset_id,
-        )
+    if facets.known is not None:  # all samples with labels are LABELED
+        source, has_labels = FacetValue(label, label_count(context, label)), facets.filter.state in (None, "LABELED")
+        is_counted = label["dataset_id"] == label.state.dataset_id if has_labels else false()
         context.costly = True
-        return listed(facets, field, source, label.origin, name, [is_of_dataset, *conditions])
-    lists = facets.grouped("label_ids", func.coalesce(facets.row["label_ids"], NO_IDS)).subquery()
-    counts = summed(facets, select(func.unnest(lists.c.value).label("value"), lists.c.count))
+        return listed(facets, field, source, label.origin, name, [is_counted, *conditions])
+    counts = summed(facets, label_counts(facets))
     is_counted = counts.c.value == label["id"]
     source = FacetValue(label, counts.c.count)
     return listed(facets, field, source, lambda: label.origin().join(counts, is_counted), name, conditions)
 
 
+def label_counts(facets: Facets) -> Counts:
+    """By the ids of labels: up to three are in the key; if there are more, one sample of the group says them. Where
+    most samples have more, groups are nearly as many as rows, and the labels are read with these."""
+    row, are_few = facets.page.source(), few_labels(facets)
+    facets.group_by("labels_key", case((are_few, facets.row["labels_key"])))
+    key = facets.of_group("labels_key")
+    few = facets.select_groups("labels_key", func.unnest(func.labels_in(key)).label("value"))
+    more = facets.of_samples("labels_key", func.unnest(facets.sample["label_ids"]).label("value"))
+    ids = row.select(func.coalesce(row["label_ids"], NO_IDS).label("ids"), where=facets.page.conditions(row))
+    lists = ids.where(are_few.is_(false())).offset(sql("0")).subquery(facets.context.name("lists"))
+    many = select(lists.c.ids, func.count().label("count")).group_by(lists.c.ids).subquery(facets.context.name("many"))
+    return union_all(
+        few.where(key >= sql("0")),
+        more.where(key < sql("0")),
+        select(func.unnest(many.c.ids).label("value"), many.c.count),
+    )
+
+
+def few_labels(facets: Facets) -> ColumnElement[bool]:
+    """Whether samples with labels have few of them, in the mean."""
+    label = facets.context.row(Label, facets.page.state)
+    is_of_dataset = [label["dataset_id"] == label.state.dataset_id, *label.conditions()]
+    on_samples = label.select(func.sum(label_count(facets.context, label)), where=is_of_dataset).scalar_subquery()
+    assert facets.page.state is not None
+    labelled = stored_count(facets.context, facets.page.state, "LABELED")
+    return select(func.coalesce(on_samples, sql("0")) <= labelled * sql("2.5")).scalar_subquery()
+
+
 def labelers(_context: CompileContext, facets: Facets, field: SelectedField) -> Parts:
-    if not facets.is_whole:
-        return plain(facets, field, facets.grouped("labeled_by", facets.row["labeled_by"], has_few=True))
-    row = facets.page.source()
-    who = row["labeled_by"]
-    counts = facets.counted(row, who.label("value"), where=who.is_not(None))
-    return plain(facets, field, counts.group_by(who))
+    return plain(facets, field, facets.counted("labeled_by", facets.sample["labeled_by"]))
 
 
 def directories(context: CompileContext, facets: Facets, field: SelectedField) -> Parts:
     context.custom_plan = True
-    name, path_of = directories_below(field.argument("under") or "", facets.row, context.bind)
-    names = facets.grouped(context.name("directory"), name).subquery()
+    name, path_of = directories_below(field.argument("under") or "", facets.sample, context.bind)
+    names = facets.counted(context.name("directory"), name).subquery()
     return plain(facets, field, select(path_of(names.c.value).label("value"), names.c.count))
 
 
 def usages(_context: CompileContext, facets: Facets, field: SelectedField) -> Parts:
-    return plain(facets, field, facets.grouped("usage", facets.row["usage"], has_few=True))
+    if facets.row.version is None:
+        return plain(facets, field, facets.counted("usage", facets.sample["usage"]))
+    facets.group_by("usage", facets.row["usage"])  # depends on the version's split, and not on the sample alone
+    return plain(facets, field, facets.select_groups("usage", facets.of_group("usage").label("value")))
 
 
 def hard_count(_context: CompileContext, facets: Facets, _field: SelectedField) -> Parts:
-    if facets.is_whole:
+    if facets.known is not None and facets.filter.state is None:
         row = facets.page.source()
-        return number(facets.counted(row, where=row["hard"]).scalar_subquery())
-    counts = facets.grouped("hard", facets.row["hard"], has_few=True).subquery()
+        facets.context.costly = True
+        count = row.select(func.count(), where=[*facets.page.conditions(row), row["hard"]])
+        return number(count.scalar_subquery())
+    counts = facets.counted("hard", facets.sample["hard"]).subquery()
     total = func.coalesce(func.sum(counts.c.count).filter(counts.c.value), sql("0"))
     return number(select(total).select_from(counts).scalar_subquery())
 
