@@ -25,7 +25,7 @@ from benchmarks.sync import POLL
 from db.postgres import engine, sql
 
 SQL: Final = sql.load(__file__)
-KINDS: Final = 1_000  # different images, each in a directory of its own with its links
+DIRECTORIES, KINDS = 1_000, 1_000  # of `dataset.make`, and different images, to which all others are links
 EXPORT: Final = "mutation ($input: ExportDatasetInput!) { exportDataset(input: $input) { job { id } } }"
 JOB: Final = """query ($id: ID!) { node(id: $id) { ... on ExportJob {
     status startedAt finishedAt location error { message } summary { imageCount annotationCount size } } } }"""
@@ -118,7 +118,7 @@ async def _fill(url: str, *, rows: int, made: Sequence[bytes], folder: Path, out
             await connection.execute(SQL.without_triggers)
             await sql.run(connection, SQL.dataset, input_path=str(folder), output_path=str(output))
             etags = [blake2b(data, digest_size=16).hexdigest() for data in made]
-            await sql.run(connection, SQL.pictures, etags=etags, sizes=[len(data) for data in made])
+            await sql.run(connection, SQL.pictures, etags=etags, sizes=[len(data) for data in made], kinds=KINDS)
             await sql.run(connection, SQL.boxes)
         await connection.execute("VACUUM ANALYZE")
     finally:
@@ -127,7 +127,9 @@ async def _fill(url: str, *, rows: int, made: Sequence[bytes], folder: Path, out
 
 def _matching(rows: int, start: str) -> int:
     """How many samples are in directories whose number begins so; of 0 there is one."""
-    return sum(len(range(kind or KINDS, rows + 1, KINDS)) for kind in range(KINDS) if str(kind).startswith(start))
+    return sum(
+        len(range(n or DIRECTORIES, rows + 1, DIRECTORIES)) for n in range(DIRECTORIES) if str(n).startswith(start)
+    )
 
 
 def max_memory(pid: int) -> float:

@@ -7,7 +7,8 @@ UPDATE dataset SET type = 'OBJECT_DETECTION', input_path = :input_path, output_p
 
 -- name: pictures
 UPDATE source SET etag = (:etags::text[])[number], size = (:sizes::bigint[])[number], width = 96, height = 96
-FROM (SELECT id, 1 + substring(path FROM 'part_([0-9]+)/')::integer AS number FROM source) numbered
+FROM (SELECT id, 1 + (n / :kinds::integer + n) % :kinds::integer AS number
+      FROM (SELECT id, substring(path FROM 'image_([0-9]+)')::integer AS n FROM source) named) numbered
 WHERE numbered.id = source.id
 
 -- name: boxes

@@ -41,20 +41,22 @@ def write_small(folder: Path, count: int) -> None:
 
 def link_small(folder: Path, count: int, kinds: int) -> list[bytes]:
     """As many files as wanted, as a dataset of `benchmarks/dataset.py` names them, which are links to a few different
-    pictures of some kilobytes: these are returned, by the numbers of their directories."""
-    made = [commented(photo(96, 96), f"picture {kind}") for kind in range(kinds)]
-    if (folder / "complete").exists():
-        return made
-    for number in range(1, count + 1):
-        directory = folder / f"part_{number % kinds}"
-        first, path = folder / f"{number % kinds}.jpg", directory / f"image_{number}.jpg"
-        if not first.exists():
-            directory.mkdir(parents=True, exist_ok=True)
-            first.write_bytes(made[number % kinds])
+    pictures of some kilobytes, which are returned. Neighbours show different ones, or a format could compress them."""
+    folder.mkdir(parents=True, exist_ok=True)
+    pictures = [folder / f"{kind}.jpg" for kind in range(kinds)]
+    whole = Image.open(io.BytesIO(photo(1_200, 900)))
+    for kind, path in enumerate(pictures):
         if not path.exists():
-            path.hardlink_to(first)
-    (folder / "complete").touch()
-    return made
+            left, top = kind * 37 % 1_104, kind * 91 % 804
+            whole.crop((left, top, left + 96, top + 96)).save(path, "JPEG", quality=85)
+    if not (folder / "complete").exists():
+        for number in range(1, count + 1):
+            path = folder / f"part_{number % 1_000}" / f"image_{number}.jpg"
+            path.parent.mkdir(exist_ok=True)
+            if not path.exists():
+                path.hardlink_to(pictures[(number // kinds + number) % kinds])
+        (folder / "complete").touch()
+    return [path.read_bytes() for path in pictures]
 
 
 def write_photos(folder: Path, count: int, width: int, height: int) -> None:
