@@ -93,12 +93,12 @@ async def client(settings: Settings, database: Database) -> AsyncIterator[Client
 
 
 @asynccontextmanager
-async def locked(url: str) -> AsyncIterator[asyncpg.Connection]:
-    """Nobody else reads or writes labels and datasets during the block."""
+async def locked(url: str, tables: str = "dataset, label") -> AsyncIterator[asyncpg.Connection]:
+    """Nobody else reads or writes these tables during the block."""
     connection = await asyncpg.connect(driver_url(url))
     try:
         async with connection.transaction():
-            await connection.execute("LOCK TABLE dataset, label IN ACCESS EXCLUSIVE MODE")
+            await connection.execute(f"LOCK TABLE {tables} IN ACCESS EXCLUSIVE MODE")
             yield connection
     finally:
         await connection.close()

@@ -27,7 +27,7 @@ images.READ_FILES, read, batches = 8, images.Images.read, itertools.count(1)
 
 async def gated(*arguments):
     while next(batches) > 4:
-        await asyncio.sleep(3600)
+        await asyncio.Event().wait()
     return await read(*arguments)
 
 images.Images.read = gated

@@ -196,7 +196,7 @@ async def test_each_process_may_be_killed_and_all_finish_what_they_have_begun(
         await wait_until(lambda: len(server.workers() - {worker}) == 1)
         await wait_until(lambda: has_workers(database, 1))
 
-        async with locked(database.url) as connection:
+        async with locked(database.url, "label") as connection:  # which the worker does not read
             for wire, name in ((kept[0], "cat"), (new, "dog")):
                 body = json.dumps({"query": LABEL, "variables": {"d": dataset, "name": name}})
                 head = f"POST /graphql HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {ann}\r\n"

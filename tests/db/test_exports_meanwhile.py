@@ -90,7 +90,7 @@ async def test_what_the_export_of_a_deleted_dataset_has_written_is_removed_when_
     await exports.run(house.database, claim, house.stores, SECRET, house.folder)
     await write(house.database, lambda session: datasets.delete(session, dataset, by=ANN), datasets.Outcome)
     clearing = asyncio.create_task(files.clear(house.database, house.stores.open, dataset_id=dataset))
-    await asyncio.wait({clearing}, timeout=0.2)
+    await asyncio.wait({clearing}, timeout=0.2)  # any time will do
     exported = await house.rows("SELECT location FROM export ORDER BY job_id")
     assert [bool(await house.objects(each["location"])) for each in exported] == [True, True], "it may still write"
     await jobs.finish(house.database, claim, "CANCELED")
