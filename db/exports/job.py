@@ -246,7 +246,7 @@ class Writing:
         with ExitStack() as stack:
             made = packer(self.export["packing"], self.format, self.format.series()[series], self.folder, stack)
             limit = self.facts.options.max_file_bytes or DEFAULT_FILE
-            file = File(made, queue, series, limit)
+            file = File(made, queue, series, limit, self.format.max_shard_images)
 
             async def pieces() -> AsyncIterator[bytes]:
                 making, has_more = file.pieces(), True

@@ -98,7 +98,9 @@ class File:
     queue: deque[Group]
     series: int
     max_bytes: int
+    max_images: int | None = None
     last: int = 0  # number of the last group in it
+    count: int = 0  # of groups in it
 
     def pieces(self) -> Iterator[bytes | None]:
         """The file. None: the queue is empty, and the file ends here unless something is put into it."""
@@ -109,10 +111,13 @@ class File:
                 break
             yield from self.packer.add(self.queue[0])
             self.last = self.queue.popleft().number
+            self.count += 1
         yield from self.packer.finish()
 
     def _is_full(self, group: Group) -> bool:
-        return group.series != self.series or (self.last > 0 and self.packer.size + group.size > self.max_bytes)
+        if not self.count or group.series != self.series:
+            return group.series != self.series
+        return self.packer.size + group.size > self.max_bytes or self.count == self.max_images
 
 
 def next_piece(pieces: Iterator[bytes | None]) -> tuple[bytes, bool]:

@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+import pyarrow.parquet
 import pytest
 
 from db import jobs
 from db.errors import Conflict, Invalid, NotFound
 from db.exports import files, requests, selection
 from db.exports import job as exports
+from db.formats.datasets import FORMATS
 from db.history import versions
 from db.history.transactions import write
 from db.identity.tokens import Identity, Scope
@@ -285,6 +287,15 @@ async def test_shards_end_when_they_are_large_enough(
     assert all(len(data) <= limit + footer for data in shards.values())
     start = "train-0000" if format_ == "PARQUET" else "-00000"
     assert [f"{start}{number}" in name for number, name in enumerate(list(shards)[:3])] == [True] * 3
+
+
+async def test_parquet_ends_where_its_parts_are_many(local: ExportHouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(FORMATS["PARQUET"], "max_shard_images", 3)
+    dataset = await small(local, *(f"{number}.png" for number in range(7)))
+    job = await local.request(dataset, "PARQUET", images="INCLUDED", has_splits=False)
+    await local.work(job)
+    shards = [data for name, data in (await local.files(job)).items() if name.endswith(".parquet")]
+    assert [pyarrow.parquet.read_metadata(io.BytesIO(data)).num_rows for data in shards] == [3, 3, 1]
 
 
 async def test_single_files_lie_in_the_output_path(anywhere: ExportHouse) -> None:

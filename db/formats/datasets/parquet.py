@@ -18,6 +18,7 @@ GROUP: Final = 16 * 1024 * 1024  # bytes of a row group
 
 class Parquet(HuggingFace):
     shard_suffix = ".parquet"
+    max_shard_images = 50_000
 
     def pattern(self, part: str) -> str:
         return f"{part}-*.parquet"
