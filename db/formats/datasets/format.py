@@ -124,9 +124,7 @@ class Format:
     is_single_files: ClassVar[bool] = False  # without the images there is nothing but a few documents
     has_splits: ClassVar[bool] = False  # where a dataset is split, whoever calls leaves out images of no split
     shard_suffix: ClassVar[str | None] = None  # of a format that packs itself: `shard` makes its files
-    max_shard_images: ClassVar[int | None] = (
-        None  # where memory grows with a file: it notes each of its parts at its end
-    )
+    max_shard_images: ClassVar[int | None] = None  # where what a file notes at its end takes memory
 
     def __init__(self, facts: DatasetFacts) -> None:
         self.facts = facts
