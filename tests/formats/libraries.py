@@ -96,6 +96,16 @@ def supervision_pascal_voc(folder: Path) -> Labels:
     }
 
 
+def supervision_yolo(folder: Path) -> Labels:
+    import supervision
+
+    found: Labels = {}
+    for labels in sorted((folder / "labels").iterdir()):
+        places = (folder / "images" / labels.name, labels, folder / "data.yaml")
+        found |= _of_supervision(supervision.DetectionDataset.from_yolo(*map(str, places)))
+    return found
+
+
 # -- Datumaro
 
 
@@ -164,6 +174,55 @@ def _of_datasets(folder: Path, kind: type) -> Labels:
     return found
 
 
+def datasets_image_folder(folder: Path) -> Labels:
+    """Images without a label have no place in it."""
+    import datasets
+
+    expected = json.loads((folder.parent / "expected.json").read_text())
+    found: Labels = {name: [] for name, labels in expected.items() if not labels}
+    for rows in _loaded("imagefolder", data_dir=str(folder)):
+        names = rows.features["label"].names
+        for row in rows.cast_column("image", datasets.Image(decode=False)):
+            on_it = found.setdefault(stem(row["image"]["path"]), [])
+            on_it.append((names[row["label"]], None))
+    return found
+
+
+def datasets_csv(folder: Path) -> Labels:
+    found: Labels = {}
+    for rows in _loaded("csv", data_files=[str(file) for file in folder.glob("*.csv")]):
+        for row in rows:
+            box = [row[edge] for edge in ("x_min", "y_min", "x_max", "y_max")]
+            on_it = found.setdefault(stem(row["path"]), [])
+            if row["label"] is not None:
+                on_it.append((row["label"], None if None in box else box))
+    return found
+
+
+def datasets_json_lines(folder: Path) -> Labels:
+    found: Labels = {}
+    for rows in _loaded("json", data_files=[str(file) for file in folder.glob("*.jsonl")]):
+        for row in rows:
+            on_it = found.setdefault(stem(row["path"]), [])
+            on_it += [(each["label"], _box_of(each.get("shape"))) for each in row["annotations"]]
+    return found
+
+
+def _loaded(kind: str, **where: Any) -> Iterable[Any]:
+    """The parts of a data set."""
+    import datasets
+
+    datasets.disable_progress_bars()
+    return datasets.load_dataset(kind, **where).values()
+
+
+def _box_of(shape: dict[str, Any] | None) -> Sequence[float] | None:
+    if shape is None:
+        return None
+    points = [point[axis] for point in shape.get("points") or () for axis in "xy"]
+    return hull(points) if points else [shape[edge] for edge in ("xMin", "yMin", "xMax", "yMax")]
+
+
 # -- WebDataset
 
 
@@ -179,10 +238,7 @@ def webdataset_webdataset(folder: Path) -> Labels:
             assert ("cls" in sample) == (said["label"] is not None)
             on_it = found.setdefault(stem(said["path"]), [])
             for each in said["annotations"]:
-                shape = each.get("shape")
-                points = [point[axis] for point in (shape or {}).get("points", ()) for axis in "xy"]
-                box = [shape[edge] for edge in ("xMin", "yMin", "xMax", "yMax")] if shape and not points else None
-                on_it.append((each["label"], hull(points) if points else box))
+                on_it.append((each["label"], _box_of(each.get("shape"))))
     return found
 
 
@@ -241,11 +297,15 @@ CHECKS: dict[tuple[str, str], tuple[Check, Iterable[str]]] = {
     ("pycocotools", "COCO with masks"): (pycocotools_coco, ("outlines",)),
     ("supervision", "COCO"): (supervision_coco, ("cells", "outlines")),
     ("supervision", "PASCAL_VOC"): (supervision_pascal_voc, ("cells", "outlines")),
+    ("supervision", "YOLO"): (supervision_yolo, ("cells",)),
     ("datumaro", "COCO"): (datumaro_coco, ("cells", "outlines")),
     ("datumaro", "PASCAL_VOC"): (datumaro_pascal_voc, ("cells",)),
     ("datumaro", "CVAT"): (datumaro_cvat, ("cells", "outlines", "digits")),
     ("datasets", "HUGGING_FACE"): (datasets_hugging_face, ("cells", "outlines", "digits")),
     ("datasets", "PARQUET"): (datasets_parquet, ("cells", "outlines", "digits")),
+    ("datasets", "IMAGE_FOLDER"): (datasets_image_folder, ("digits",)),
+    ("datasets", "CSV"): (datasets_csv, ("cells", "digits")),
+    ("datasets", "JSON_LINES"): (datasets_json_lines, ("cells", "outlines", "digits")),
     ("webdataset", "WEBDATASET"): (webdataset_webdataset, ("cells", "outlines", "digits")),
     ("mlcroissant", "CROISSANT"): (mlcroissant_croissant, ("cells", "outlines", "digits")),
     ("label-studio-sdk", "LABEL_STUDIO"): (label_studio_sdk_label_studio, ("cells", "outlines", "digits")),
