@@ -213,7 +213,8 @@ def _loaded(kind: str, **where: Any) -> Iterable[Any]:
     import datasets
 
     datasets.disable_progress_bars()
-    return datasets.load_dataset(kind, **where).values()
+    parts: Iterable[Any] = datasets.load_dataset(kind, **where).values()
+    return parts
 
 
 def _box_of(shape: dict[str, Any] | None) -> Sequence[float] | None:
