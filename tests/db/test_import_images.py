@@ -3,6 +3,7 @@
 import io
 import json
 import tarfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -53,10 +54,10 @@ def shard(members: Files, mode: Any) -> bytes:
     return out.getvalue()
 
 
-def web_dataset(mode: Any) -> Files:
-    """Two shards, whose images say their paths."""
+def web_dataset(mode: Any, parts: Sequence[Sequence[str]] = (PATHS[:2], PATHS[2:])) -> Files:
+    """Shards, whose images say their paths."""
     shards = []
-    for paths in (PATHS[:2], PATHS[2:]):
+    for paths in parts:
         members: Files = {}
         for number, path in enumerate(paths):
             members[f"{number}{path[-4:]}"] = IMAGES[path]
@@ -82,7 +83,9 @@ SOURCES: dict[str, tuple[str, Files, str | None]] = {
     "Parquet in a zip": ("PARQUET", parquet(), "zip"),
     "WebDataset": ("WEBDATASET", web_dataset("w"), None),
     "WebDataset, compressed": ("WEBDATASET", web_dataset("w:gz"), None),
-    "one file of WebDataset": (
+    "one file of WebDataset": ("WEBDATASET", web_dataset("w", [PATHS]), "0.tar"),
+    "the same, compressed": ("WEBDATASET", web_dataset("w:gz", [PATHS]), "0.tgz"),
+    "one file of WebDataset, whose members have the paths": (
         "WEBDATASET",
         {"x.tar": shard({**IMAGES, **{path[:-4] + ".cls": LABELS[path][0].encode() for path in PATHS}}, "w")},
         "x.tar",

@@ -147,13 +147,16 @@ class _Shard:
             record = self._said(group, location)
             if record.path == "?":
                 record = replace(record, path=values.text(group.image or group.key, "name"))
+            contained = group.contained
+            if contained is not None and contained.part is None and is_image(record.path):
+                contained = replace(contained, name=record.path)  # in whichever way the tar file was opened
             yield replace(
                 record,
                 problems=(*group.problems, *record.problems),
                 has_suffix=bool(suffix(record.path)),
                 drawn="UPRIGHT",
                 content=group.content,
-                contained=group.contained,
+                contained=contained,
                 usage=record.usage or values.usage_in(self.name),
             )
         except Invalid as refused:
