@@ -33,6 +33,9 @@ async def request(
     uploaded: bytes | None = None,
 ) -> StartedJob:
     """Start a sync or an import. While another one runs it is refused with SYNC_ALREADY_RUNNING or DATASET_BUSY."""
+    if isinstance(options, sync.Options) and options.verify_contents and not by.may(Scope.MANAGE):
+        message = "`verifyContents` reads every file; it needs a token with the scope manage, in a dry run, too."
+        raise Forbidden(message, needed=Scope.MANAGE.name, held=by.scope.name)
     revision = await lock_dataset(session, dataset_id, by, dry_run=_is_dry_sync(options))
     await expect_revision(session, dataset_id, expected_revision, revision)
     if isinstance(options, imports.Options) and by.dataset_ids is not None:

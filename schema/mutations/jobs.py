@@ -34,7 +34,7 @@ class SyncDatasetInput:
     verify_contents: bool = strawberry.field(
         default=False,
         description="Read every file of a local directory, even if its size and times are unchanged. In a bucket, "
-        "ETags always show a change.",
+        "ETags always show a change. It needs the scope `manage`, in a dry run, too.",
     )
     dry_run: bool = strawberry.field(
         default=False,

@@ -178,6 +178,8 @@ async def test_a_reader_is_told_what_would_be_and_nothing_changes(client: Datase
 async def test_a_reader_starts_and_cancels_a_dry_run_of_a_sync(client: DatasetClient) -> None:
     reader, selection = client.with_scope(Scope.READ), "job { id isDryRun unchangedCount examples { paths } }"
     assert (await reader.refused("syncDataset", datasetId=client.dataset))["code"] == "FORBIDDEN"
+    every_file = await reader.refused("syncDataset", datasetId=client.dataset, dryRun=True, verifyContents=True)
+    assert (every_file["code"], every_file["details"]["needed"]) == ("FORBIDDEN", "MANAGE")
     job = (await reader.mutate("syncDataset", selection, datasetId=client.dataset, dryRun=True))["job"]
     assert job == {"id": job["id"], "isDryRun": True, "unchangedCount": None, "examples": []}
     started = (

@@ -101,16 +101,18 @@ def _facts(data: bytes, meta: Box) -> tuple[tuple[int, int], int]:
 
 
 def _associated(data: bytes, box: Box, item: int) -> Iterator[int]:
-    """The numbers of an item's properties."""
+    """The numbers of an item's properties. What lies behind the box is none of its own."""
     version, is_wide = data[box.start], data[box.start + 3] & 1
     [count] = struct.unpack_from(">I", data, box.start + 4)
     at = box.start + 8
     for _ in range(min(count, MAX_BOXES)):
+        if at >= box.end:
+            return
         [owner] = struct.unpack_from(">I" if version else ">H", data, at)
         at += 4 if version else 2
         numbers = data[at]
         at += 1
-        for _ in range(numbers):
+        for _ in range(min(numbers, box.end - at)):
             if owner == item:
                 [number] = struct.unpack_from(">H" if is_wide else ">B", data, at)
                 yield number & (0x7FFF if is_wide else 0x7F)
