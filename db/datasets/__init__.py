@@ -165,11 +165,11 @@ def _expect_unconfined(by: Identity) -> None:
         raise Forbidden("This token is limited to certain datasets, so it cannot create one.")
 
 
-def _formats(chosen: Sequence[Format]) -> list[Format]:
+def _formats(given: Sequence[Format]) -> list[Format]:
     """Each once, in one order."""
-    if not chosen:
+    if not given:
         raise Invalid("A dataset takes images of at least one format.")
-    return [form for form in FORMATS if form in chosen]
+    return [form for form in FORMATS if form in given]
 
 
 def name_taken(name: str) -> AlreadyExists:

@@ -75,8 +75,8 @@ class ForegroundJob:
             self._connection.terminate()
 
     def _end(self, status: str, error: DomainError | None = None) -> dict[str, Any]:
-        told = {"error_code": error and error.code, "error_message": error and error.message, "error_details": None}
-        return {"job_id": self.id, "epoch": NO_EPOCH, "status": status, **told}
+        columns = {"error_code": error and error.code, "error_message": error and error.message, "error_details": None}
+        return {"job_id": self.id, "epoch": NO_EPOCH, "status": status, **columns}
 
     async def _beat(self) -> None:
         while True:

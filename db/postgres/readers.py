@@ -23,7 +23,7 @@ READ: Final = "read"
 
 
 class StatementObserver(Protocol):
-    """Who is told of each statement, at least while something is traced: its text, how many seconds it took, and its
+    """Is called with each statement, at least while something is traced: its text, how many seconds it took, and its
     error."""
 
     @property

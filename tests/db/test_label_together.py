@@ -179,9 +179,9 @@ async def test_when_the_connection_is_lost_during_the_commit_all_or_none_is_done
         unkeyed = [labelling(far, pets, [sample], "cat") for sample in (0, 1)]
         keyed = labelling(far, pets, [2], "dog", key="k")
         refused = labelling(far, pets, [3], "cow")
-        told = await asyncio.gather(*unkeyed)
-        assert [type(each) for each in told] == [Unavailable, Unavailable]
-        assert "check whether the mutation took effect" in told[0].message
+        refusals = await asyncio.gather(*unkeyed)
+        assert [type(each) for each in refusals] == [Unavailable, Unavailable]
+        assert "check whether the mutation took effect" in refusals[0].message
         assert (await keyed).changed == 1, "it is done again, or its outcome found"
         assert (await refused).code == "LABEL_NOT_FOUND"
     assert cut.cuts == 1

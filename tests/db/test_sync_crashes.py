@@ -238,7 +238,7 @@ async def test_a_job_that_gets_on_between_crashes_is_not_given_up(database: Data
     assert await state(dataset, job_id) == clean
 
 
-async def told(dataset: DatasetFixture, job_id: int) -> dict[str, Any]:
+async def result(dataset: DatasetFixture, job_id: int) -> dict[str, Any]:
     """What a sync says, whether or not it is a dry run."""
     names = ("counters", "status", "warnings", "names", "ignored", "wrong", "left over")
     seen = await state(dataset, job_id)
@@ -246,12 +246,12 @@ async def told(dataset: DatasetFixture, job_id: int) -> dict[str, Any]:
 
 
 async def planned(dataset: DatasetFixture, job_id: int) -> dict[str, Any]:
-    return await told(dataset, job_id) | {"examples": await dataset.examples(job_id)}
+    return await result(dataset, job_id) | {"examples": await dataset.examples(job_id)}
 
 
 async def test_a_dry_run_says_what_the_sync_does_wherever_it_crashes(database: Database) -> None:
     """Also where Postgres has lost the staging tables meanwhile."""
-    clean = await clean_run(database, see=told)
+    clean = await clean_run(database, see=result)
     dry_run = await clean_run(database, see=planned, dry_run=True)
     examples = dry_run["examples"]
     assert dry_run == {**clean, "examples": examples}
