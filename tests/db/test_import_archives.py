@@ -4,6 +4,8 @@ import asyncio
 import gzip
 import io
 import struct
+import subprocess
+import sys
 import tarfile
 import tracemalloc
 import zipfile
@@ -19,6 +21,8 @@ from db.ingest.imports.files import open_files
 from db.ingest.imports.locations import ReadableLocations
 from db.storage import Stores
 from db.storage.locations import AllowedLocations
+from tests.conftest import ROOT
+from tests.waiting import TIMEOUT
 
 Content = dict[str, bytes]
 FILES: Content = {
@@ -324,3 +328,34 @@ async def test_numbers_beyond_4_gib_are_read(tmp_path: Path) -> None:
     tail = struct.pack("<4s4H2LH", b"PK\x05\x06", 0, 0, 0xFFFF, 0xFFFF, 0xFFFFFFFF, 0xFFFFFFFF, 0)
     found, _ = await read_bytes(tmp_path, out.getvalue()[:at] + end + locator + tail)
     assert found == {"1.txt": b"1" * 100}
+
+
+CLOSED: str = """
+import sqlite3, threading
+from db.ingest.imports.files.source import Entry, Index
+
+def use(index, reading):
+    try:
+        while True:
+            reading.set()
+            index.entry("7")
+            list(index.names())
+    except sqlite3.ProgrammingError:
+        pass
+
+for _ in range(300):
+    index, reading = Index(), threading.Event()
+    for number in range(20):
+        index.add(str(number), Entry(1))
+    user = threading.Thread(target=use, args=(index, reading))
+    user.start()
+    reading.wait()
+    index.close()
+    user.join()
+"""
+
+
+def test_an_index_is_closed_under_whoever_reads_it() -> None:
+    """In a process of its own, which SQLite would end."""
+    done = subprocess.run([sys.executable, "-c", CLOSED], cwd=ROOT, capture_output=True, timeout=TIMEOUT, text=True)
+    assert (done.returncode, done.stderr) == (0, "")

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from itertools import takewhile
+from itertools import islice, takewhile
 from typing import Final, NamedTuple
 
 from db.errors import Invalid
@@ -17,6 +17,7 @@ from db.ingest.images import MIB
 from db.ingest.imports.files.source import IndexedFiles, is_image
 
 MAX_ALIKE: Final = 1_000  # images of one name, beyond which none of them is meant by it
+ROWS: Final = 1_000  # that are written at once
 TABLE: Final = (
     "CREATE TABLE image (last TEXT, path TEXT, name TEXT)",
     "CREATE INDEX image_of_path ON image (path)",
@@ -35,17 +36,19 @@ class ImageNames:
     """The names of all images of an import, in the temporary file of its index; in NFC, with and without suffix."""
 
     def __init__(self, files: IndexedFiles) -> None:
-        self.connection = files.index.connection
+        self.index = files.index
         for statement in TABLE:
-            self.connection.execute(statement)
-        self.connection.executemany("INSERT INTO image VALUES (?, ?, ?)", _rows(files))
+            self.index.rows(statement)
+        rows = _rows(files)
+        while some := list(islice(rows, ROWS)):
+            self.index.write("INSERT INTO image VALUES (?, ?, ?)", some)
 
     def find(self, path: str, folder: str) -> FoundImage | None:
         """The file at this path, from a folder or from the root; else the only one whose path has the longest end in
         common with it. The path may lack the suffix."""
         for exact in dict.fromkeys((f"{folder}/{path}" if folder else path, path)):
             query = "SELECT name FROM image WHERE path = ? ORDER BY name LIMIT 2"
-            names = [row[0] for row in self.connection.execute(query, (exact,))]
+            names = [name for (name,) in self.index.rows(query, exact)]
             whole = [name for name in names if nfc(name) == exact]
             if whole or len(names) == 1:
                 return FoundImage((whole or names)[0], is_exact=True)
@@ -53,7 +56,7 @@ class ImageNames:
                 return None
         last = path.rpartition("/")[2]
         query = "SELECT path, name FROM image WHERE last = ? LIMIT ?"
-        alike = self.connection.execute(query, (last, MAX_ALIKE + 1)).fetchall()
+        alike = self.index.rows(query, last, MAX_ALIKE + 1)
         common = sorted((_common_end(path, each), name) for each, name in alike)
         if not common or len(common) > MAX_ALIKE or [length for length, _ in common[-2:-1]] == [common[-1][0]]:
             return None

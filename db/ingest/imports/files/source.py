@@ -2,10 +2,11 @@
 names take no memory."""
 
 import sqlite3
+import threading
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import BinaryIO, Final, Protocol
+from typing import Any, BinaryIO, Final, Protocol
 
 from db.errors import Invalid
 from db.formats.datasets.reading import Problem
@@ -15,6 +16,7 @@ from db.formats.paths import suffix
 
 MAX_FILES: Final = 2_000_000
 MAX_NAME: Final = 1_024  # bytes
+NAMES: Final = 1_000  # that are read at once
 MAX_PROBLEMS: Final = 1_000  # that are reported of one source
 TABLE: Final = """
     PRAGMA journal_mode = OFF;
@@ -37,18 +39,31 @@ class Entry:
 
 
 class Index:
-    """The files by name. Names are relative, with `/`."""
+    """The files by name. Names are relative, with `/`. Any thread may use it, and close it while another uses it, as a
+    canceled import does; that one gets sqlite3.ProgrammingError then."""
 
     def __init__(self) -> None:
         # Of a file without a name, which SQLite makes where the system has temporary ones, and which is gone with it.
-        self.connection = sqlite3.connect("", isolation_level=None, check_same_thread=False)
-        self.connection.executescript(TABLE)
-        self.connection.execute("BEGIN")
+        self._connection = sqlite3.connect("", isolation_level=None, check_same_thread=False)
+        self._connection.executescript(TABLE)
+        self._connection.execute("BEGIN")
+        self._lock = threading.Lock()  # SQLite crashes the process where a connection is closed under a statement
         self.count = 0
         self.problems: list[Problem] = []
 
     def close(self) -> None:
-        self.connection.close()
+        with self._lock:
+            self._connection.close()
+
+    def rows(self, statement: str, *values: Any) -> list[Any]:
+        """All rows of a short statement."""
+        with self._lock:
+            return self._connection.execute(statement, values).fetchall()
+
+    def write(self, statement: str, rows: Sequence[Sequence[Any]]) -> int:
+        """How many rows were written."""
+        with self._lock:
+            return self._connection.executemany(statement, rows).rowcount
 
     def add(self, name: str, entry: Entry, *, of: str = "") -> bool:
         """False: it was passed over. `of`: what contains it, in problems. Raises Invalid."""
@@ -59,8 +74,7 @@ class Index:
         if any(part.startswith(".") or part in HIDDEN for part in name.split("/")):
             return False
         values = (name, entry.size, entry.start, entry.packed, entry.check_sum)
-        added = self.connection.execute("INSERT OR IGNORE INTO file VALUES (?, ?, ?, ?, ?)", values).rowcount > 0
-        if not added:
+        if not self.write("INSERT OR IGNORE INTO file VALUES (?, ?, ?, ?, ?)", [values]):
             self.report(of, f"`{excerpt(name)}` is there twice; the first is read.")
             return False
         self.count += 1
@@ -73,17 +87,18 @@ class Index:
             self.problems.append(Problem(location, message))
 
     def names(self) -> Iterator[str]:
-        for (name,) in self.connection.execute("SELECT name FROM file ORDER BY name"):  # that of code points
-            yield name
+        """In the order of code points."""
+        last = ""
+        while rows := self.rows("SELECT name FROM file WHERE name > ? ORDER BY name LIMIT ?", last, NAMES):
+            for (last,) in rows:
+                yield last
 
     def entry(self, name: str) -> Entry:
         """Raises Invalid."""
-        row = self.connection.execute(
-            "SELECT size, start, packed, check_sum FROM file WHERE name = ?", (name,)
-        ).fetchone()
-        if row is None:
+        rows = self.rows("SELECT size, start, packed, check_sum FROM file WHERE name = ?", name)
+        if not rows:
             raise Invalid(f"There is no file `{excerpt(name)}`.")
-        return Entry(*row)
+        return Entry(*rows[0])
 
 
 def wrong_name(name: str) -> str | None:
