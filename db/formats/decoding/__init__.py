@@ -16,7 +16,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, Final, cast
 
-from db.formats.decoding.program import CHECK, COMPLETE, DONE, RENDITION, REQUEST, RESPONSE, THUMBNAIL, TOO_COSTLY
+from db.formats.decoding.program import (
+    CHECK,
+    COMPLETE,
+    DIFFERENCE_HASH,
+    DONE,
+    RENDITION,
+    REQUEST,
+    RESPONSE,
+    SQUARE,
+    THUMBNAIL,
+    TOO_COSTLY,
+)
 from db.formats.images import MAX_PIXELS, MAX_SIDE, ImageFacts, UnreadableImage
 
 log = logging.getLogger(__name__)
@@ -97,6 +108,15 @@ class Decoders:
     async def is_complete(self, data: bytes) -> bool:
         """Whether all of an image is in its file. Raises UnreadableImage if finding out takes too much."""
         return bool(json.loads(await self._request(COMPLETE, 0, data)))
+
+    async def square(self, data: bytes, size: int) -> bytes:
+        """The upright image at `size` × `size`: RGB, three bytes a pixel, row by row. Raises UnreadableImage."""
+        return await self._request(SQUARE, size, data)
+
+    async def difference_hash(self, data: bytes) -> int:
+        """64 bits, signed, of how the upright image looks: few differ between copies of other sizes and qualities.
+        Raises UnreadableImage."""
+        return int(json.loads(await self._request(DIFFERENCE_HASH, 0, data)))
 
     async def _request(self, kind: bytes, argument: int, data: bytes) -> bytes:
         request = REQUEST.pack(kind, argument, self.limits.pixels, self.limits.side, len(data))

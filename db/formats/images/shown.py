@@ -43,27 +43,43 @@ def thumbnail(data: bytes, size: int, pixels: int = MAX_PIXELS, side: int = MAX_
 def rendition(data: bytes, pixels: int = MAX_PIXELS, side: int = MAX_SIDE) -> bytes:
     """An upright JPEG, as large as the image, or as browsers show it. What is transparent is white."""
     out = io.BytesIO()
-    shown = _upright(read(data), SHOWN_SIDE, pixels, side)
-    if shown.mode in TRANSPARENT:
-        alpha, shown = shown.getchannel("A"), shown.convert("L" if shown.mode == "LA" else "RGB")
-        white = Image.new(shown.mode, shown.size, "white")
-        white.paste(shown, mask=alpha)
-        shown = white
+    shown = on_white(_upright(read(data), SHOWN_SIDE, pixels, side))
     shown = shown if shown.mode in ("L", "RGB") else shown.convert("RGB")
     shown.save(out, "JPEG", quality=92, subsampling=0)
     return out.getvalue()
 
 
+def on_white(image: Image.Image) -> Image.Image:
+    """Without transparency."""
+    if image.mode not in TRANSPARENT:
+        return image
+    alpha, plain = image.getchannel("A"), image.convert("L" if image.mode == "LA" else "RGB")
+    white = Image.new(plain.mode, plain.size, "white")
+    white.paste(plain, mask=alpha)
+    return white
+
+
+def upright(image: Image.Image, content: Content) -> Image.Image:
+    turn = UPRIGHT.get(content.orientation)
+    return image if turn is None else image.transpose(turn)
+
+
 def _upright(content: Content, size: int, pixels: int, side: int) -> Image.Image:
     """Its longest side at most `size`, with eight bits, and transparency as a channel."""
+    with decoded(content, size, pixels, side) as image:
+        image.thumbnail((size, size), Image.Resampling.LANCZOS, reducing_gap=2.0)
+        return upright(image, content)
+
+
+@contextmanager
+def decoded(content: Content, size: int, pixels: int, side: int, mode: str = "RGB") -> Iterator[Image.Image]:
+    """As stored, with eight bits, and transparency as a channel. A JPEG is decoded in that mode, and at a half, a
+    quarter or an eighth of its size where both sides are still at least `size`."""
     refuse_scans(content)
     with opened(content, pixels, side) as image, _allowing_truncation(content):
-        image.draft("RGB", (size, size))  # a JPEG is decoded at a half, a quarter or an eighth of its size
+        image.draft(mode, (size, size))
         image.load()
-        small = _simplified(image, content)
-        small.thumbnail((size, size), Image.Resampling.LANCZOS, reducing_gap=2.0)
-        turn = UPRIGHT.get(content.orientation)
-        return small if turn is None else small.transpose(turn)
+        yield _simplified(image, content)
 
 
 def _simplified(image: Image.Image, content: Content) -> Image.Image:
