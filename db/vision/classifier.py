@@ -1,0 +1,192 @@
+"""A classifier of features, fitted in less than a second: linear discriminant analysis whose covariance is shrunk.
+
+With few images and many numbers of each, a covariance cannot be estimated: it is drawn towards a multiple of the
+identity, as far as Ledoit and Wolf say. For several labels an image, each label is told from the rest, with the
+covariance of all images. How sure the discriminants are is not to be believed: they are divided by a temperature, which
+`db.vision.evaluation` finds.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from db.vision.features import COUNT, LAST
+
+PARTS: Final = (slice(0, LAST), slice(LAST, COUNT))
+LEAST_SHRINKAGE: Final = 0.01
+TINY: Final = 1e-12
+
+Matrix = NDArray[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Scaling:
+    """What makes features comparable: their means and deviations among all images of a dataset, or many of them."""
+
+    mean: Matrix
+    deviation: Matrix
+
+    def apply(self, features: Matrix) -> Matrix:
+        """Standardised, and each of the network's two parts of length 1."""
+        standard = (features - self.mean) / self.deviation
+        for part in PARTS:
+            standard[:, part] /= np.maximum(np.linalg.norm(standard[:, part], axis=1, keepdims=True), TINY)
+        return standard
+
+
+@dataclass(slots=True)
+class Moments:
+    """Gathers the scaling of features that come in portions."""
+
+    count: int = 0
+    total: Matrix = field(default_factory=lambda: np.zeros(COUNT))
+    squares: Matrix = field(default_factory=lambda: np.zeros(COUNT))
+
+    def add(self, features: Matrix) -> None:
+        exact = features.astype(np.float64)
+        self.count += len(exact)
+        self.total += exact.sum(axis=0)
+        self.squares += np.square(exact).sum(axis=0)
+
+    def scaling(self) -> Scaling:
+        count = max(self.count, 1)
+        mean = self.total / count
+        variance = np.maximum(self.squares / count - np.square(mean), 0.0)
+        return Scaling(mean, np.where(variance > TINY, np.sqrt(variance), 1.0))
+
+
+@dataclass(frozen=True, slots=True)
+class Discriminants:
+    """One for each label: a direction, an offset, and how frequent the label is, as a logarithm."""
+
+    weights: Matrix
+    offsets: Matrix
+    priors: Matrix
+    is_exclusive: bool
+
+    def scores(self, scaled: Matrix) -> Matrix:
+        found: Matrix = scaled @ self.weights + self.offsets
+        return found
+
+    def logits(self, scores: Matrix, temperature: float) -> Matrix:
+        found: Matrix = scores / temperature + self.priors
+        return found
+
+    def logarithms(self, logits: Matrix) -> Matrix:
+        """Of how likely each label is."""
+        if not self.is_exclusive:
+            return -np.logaddexp(0.0, -logits)
+        found: Matrix = logits - np.logaddexp.reduce(logits, axis=1, keepdims=True)
+        return found
+
+    def probabilities(self, scores: Matrix, temperature: float) -> Matrix:
+        """Of labels that exclude each other they add up to 1."""
+        found: Matrix = np.exp(self.logarithms(self.logits(scores, temperature)))
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Classifier:
+    scaling: Scaling
+    discriminants: Discriminants
+    temperature: float
+
+    def probabilities(self, features: Matrix) -> Matrix:
+        """How likely each label is on each image: a row for an image, a column for a label."""
+        scores = self.discriminants.scores(self.scaling.apply(features))
+        return self.discriminants.probabilities(scores, self.temperature)
+
+
+def fit(
+    features: Matrix,
+    targets: Matrix,
+    *,
+    count: int | None = None,
+    scaling: Scaling | None = None,
+    temperature: float = 1.0,
+) -> Classifier:
+    """Of images whose labels are known. `targets`: the number of each image's one label, from 0 on, of `count` labels;
+    or a row of booleans for each image, one for each label. `scaling`: that of more images than these. `temperature`:
+    as `evaluate` found it for the same images."""
+    if scaling is None:
+        moments = Moments()
+        moments.add(features)
+        scaling = moments.scaling()
+    return Classifier(scaling, discriminants(scaling.apply(features), targets, count), temperature)
+
+
+def label_count(targets: Matrix, count: int | None = None) -> int:
+    if targets.ndim == 2:
+        return int(targets.shape[1])
+    return int(targets.max()) + 1 if count is None else count
+
+
+def discriminants(
+    scaled: Matrix, targets: Matrix, count: int | None = None, *, dimensions: int | None = None
+) -> Discriminants:
+    """`dimensions`: those of the space that `scaled` was projected from."""
+    labels = label_count(targets, count)
+    if targets.ndim == 1:
+        return _of_classes(scaled, np.eye(labels)[targets], dimensions or scaled.shape[1])
+    return _of_labels(scaled, targets.astype(np.float64), dimensions or scaled.shape[1])
+
+
+def _of_classes(scaled: Matrix, members: Matrix, dimensions: int) -> Discriminants:
+    """`members`: 1 where an image, a row, is of a class, a column."""
+    sizes = members.sum(axis=0)
+    means = (members.T @ scaled) / np.maximum(sizes, 1)[:, None]
+    center = scaled.mean(axis=0)
+    weights = Covariance.of(scaled - members @ means, dimensions).solve((means - center).T)
+    offsets = -((means + center) / 2 * weights.T).sum(axis=1)
+    absent = sizes == 0  # in a part of the images
+    priors = np.log((sizes + 1) / (len(scaled) + len(sizes)))
+    return Discriminants(weights, offsets, np.where(absent, -np.inf, priors), is_exclusive=True)
+
+
+def _of_labels(scaled: Matrix, members: Matrix, dimensions: int) -> Discriminants:
+    """Each label's direction is solved with the covariance of all images, which differs from that within the two
+    classes by one outer product: that scales the direction (Sherman and Morrison)."""
+    sizes, others = members.sum(axis=0), (1 - members).sum(axis=0)
+    means = (members.T @ scaled) / np.maximum(sizes, 1)[:, None]
+    rest = ((1 - members).T @ scaled) / np.maximum(others, 1)[:, None]
+    apart = (means - rest).T
+    weights = Covariance.of(scaled - scaled.mean(axis=0), dimensions).solve(apart)
+    between = sizes * others / len(scaled) ** 2 * (apart * weights).sum(axis=0)
+    weights = weights / np.maximum(1 - between, TINY**0.25)
+    offsets = -((means + rest) / 2 * weights.T).sum(axis=1)
+    priors = np.log((sizes + 1) / (others + 1))
+    return Discriminants(weights, offsets, priors, is_exclusive=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Covariance:
+    """Of rows whose mean is 0: `share` of what they say, and `ridge` times the identity."""
+
+    rows: Matrix
+    share: float
+    ridge: float
+
+    @classmethod
+    def of(cls, rows: Matrix, dimensions: int) -> "Covariance":
+        """As Ledoit and Wolf shrink it (2004)."""
+        count = len(rows)
+        lengths = np.square(rows).sum(axis=1)
+        small = rows @ rows.T if count < rows.shape[1] else rows.T @ rows
+        average, norm = lengths.sum() / count / dimensions, np.square(small / count).sum()
+        apart = norm / dimensions - average**2
+        noise = (np.square(lengths).sum() / count - norm) / count / dimensions
+        shrinkage = min(1.0, max(LEAST_SHRINKAGE, noise / apart if apart > 0 else 1.0))
+        return cls(rows, (1 - shrinkage) / count, max(shrinkage * float(average), TINY))
+
+    def solve(self, columns: Matrix) -> Matrix:
+        """The inverse, times these columns. With fewer rows than dimensions by Woodbury's formula."""
+        rows = self.rows
+        found: Matrix
+        if len(rows) >= rows.shape[1]:
+            found = np.linalg.solve(self.share * (rows.T @ rows) + self.ridge * np.eye(rows.shape[1]), columns)
+            return found
+        inner = self.share * (rows @ rows.T) + self.ridge * np.eye(len(rows))
+        found = (columns - self.share * (rows.T @ np.linalg.solve(inner, rows @ columns))) / self.ridge
+        return found
