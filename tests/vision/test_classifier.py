@@ -10,6 +10,7 @@ from db.vision import classifier, evaluation
 from db.vision.classifier import Covariance, Moments
 from db.vision.evaluation import Evaluation
 from db.vision.features import COUNT, LAST
+from db.vision.targets import of_one, of_several
 
 Array = NDArray[Any]
 LABELS = 4
@@ -196,3 +197,9 @@ def test_a_label_that_all_images_or_none_have_does_no_harm() -> None:
     assert np.isfinite(told.probabilities).all()
     assert told.probabilities[:, 3].min() > 0.9
     assert told.probabilities[:, 4].max() < 0.1
+
+
+def test_labels_of_images_are_numbers_or_marks() -> None:
+    assert of_one([[2], [0]]).tolist() == [2, 0]
+    assert of_several([[2, 0], [], [1]], 3).tolist() == [[True, False, True], [False] * 3, [False, True, False]]
+    assert of_several([], 3).shape == (0, 3)
