@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 
 VARINT, LENGTH, FIXED32 = 0, 2, 5  # how a field is written
 IR_VERSION, OPSET = 8, 17
-TYPES: Final = {"float32": 1, "uint8": 2, "int64": 7}  # of tensors
+TYPES: Final = {"float32": 1, "uint8": 2, "int64": 7, "bool": 9, "float16": 10}  # of tensors
 FLOAT_ATTRIBUTE, INT_ATTRIBUTE, INTS_ATTRIBUTE = 1, 2, 7
 
 Attribute = int | float | Sequence[int]
+Described = tuple[str, Sequence[int]]  # type and shape of an input or output
 Described = tuple[str, Sequence[int]]  # type and shape of an input or output
 
 
@@ -38,17 +39,19 @@ class Graph:
         self.nodes.append(b"".join(parts))
         return output
 
-    def model(
-        self, inputs: dict[str, tuple[str, Sequence[int]]], outputs: dict[str, tuple[str, Sequence[int]]]
-    ) -> bytes:
-        """The whole model. Inputs and outputs have a type and a shape."""
+    def model(self, inputs: dict[str, Described], outputs: dict[str, Described]) -> bytes:
+        """A whole model, with its inputs and outputs by name."""
+        opset = _text(1, "") + _number(2, OPSET)
+        return _number(1, IR_VERSION) + _bytes(7, self.encoded(inputs, outputs)) + _bytes(8, opset)
+
+    def encoded(self, inputs: dict[str, Described], outputs: dict[str, Described]) -> bytes:
+        """The graph alone."""
         parts = [_bytes(1, node) for node in self.nodes]
         parts += [_text(2, "network")]
         parts += [_bytes(5, constant) for constant in self.constants]
         parts += [_bytes(11, _value(name, *described)) for name, described in inputs.items()]
         parts += [_bytes(12, _value(name, *described)) for name, described in outputs.items()]
-        opset = _text(1, "") + _number(2, OPSET)
-        return _number(1, IR_VERSION) + _bytes(7, b"".join(parts)) + _bytes(8, opset)
+        return b"".join(parts)
 
 
 def _value(name: str, kind: str, shape: Sequence[int]) -> bytes:

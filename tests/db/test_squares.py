@@ -1,4 +1,4 @@
-"""What programs compare and classify: squares of 224 × 224, and hashes of looks."""
+"""What programs compare and classify: images at a size that a model wants, and hashes of looks."""
 
 import io
 from typing import Any
@@ -40,7 +40,7 @@ def oriented(form: str, image: Image.Image, orientation: int) -> bytes:
 
 
 def shown(data: bytes) -> Image.Image:
-    return Image.frombytes("RGB", (SIDE, SIDE), images.square(data, SIDE))
+    return Image.frombytes("RGB", (SIDE, SIDE), images.resized(data, SIDE, SIDE))
 
 
 def difference(one: Image.Image, other: Image.Image) -> float:
@@ -78,6 +78,26 @@ def test_both_are_of_the_upright_image(form: str, orientation: int) -> None:
     assert bits(images.difference_hash(turned), images.difference_hash(exact)) <= 2
 
 
+@pytest.mark.parametrize("orientation", [1, 3, 6, 8])
+async def test_a_letterbox_keeps_proportions(orientation: int) -> None:
+    data = oriented("PNG", picture(), orientation)
+    async with decoding.decoders(Limits(seconds=TIMEOUT)) as decoders:
+        small = await decoders.resized(data, 100, 90, letterbox=True)
+        plain = await decoders.resized(data, 100, 90)
+    expected = Image.new("RGB", (100, 90), (114, 114, 114))
+    expected.paste(picture().resize((100, 67), Image.Resampling.BILINEAR), (0, 11))
+    assert difference(Image.frombytes("RGB", (100, 90), small), expected) < 1
+    resized = picture().resize((100, 90), Image.Resampling.BILINEAR)
+    assert difference(Image.frombytes("RGB", (100, 90), plain), resized) < 1
+
+
+@pytest.mark.parametrize("size", [(5_000, 1), (1, 5_000), (640, 640)])
+def test_an_image_of_any_proportions_fits(size: tuple[int, int]) -> None:
+    data = images.resized(encoded("PNG", picture(size)), 40, 30, letterbox=True)
+    assert len(data) == 3 * 40 * 30
+    assert images.fitting(*size, 40, 30) == {(5_000, 1): (40, 1), (1, 5_000): (1, 30), (640, 640): (30, 30)}[size]
+
+
 def test_what_is_transparent_is_white() -> None:
     image = picture().convert("RGBA")
     image.putalpha(0)
@@ -90,7 +110,7 @@ def test_what_is_transparent_is_white() -> None:
 def test_an_image_of_any_mode_has_both(mode: str) -> None:
     image = picture().convert("L").convert("I").convert("I;16") if mode == "I;16" else picture().convert(mode)
     data = encoded("JPEG" if mode == "CMYK" else "PNG", image)
-    assert len(images.square(data, SIDE)) == 3 * SIDE * SIDE
+    assert len(images.resized(data, SIDE, SIDE)) == 3 * SIDE * SIDE
     assert -(2**63) <= images.difference_hash(data) < 2**63
 
 
@@ -125,6 +145,6 @@ def test_a_large_photograph_is_not_decoded_at_its_full_size(monkeypatch: pytest.
 
     data = encoded("JPEG", picture((2_000, 1_600)))
     monkeypatch.setattr(Image.Image, "resize", noted)
-    images.square(data, SIDE)
+    images.resized(data, SIDE, SIDE)
     images.difference_hash(data)
     assert sizes == [(500, 400), (250, 200)]

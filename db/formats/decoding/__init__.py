@@ -21,10 +21,11 @@ from db.formats.decoding.program import (
     COMPLETE,
     DIFFERENCE_HASH,
     DONE,
+    LETTERBOXED,
     RENDITION,
     REQUEST,
+    RESIZED,
     RESPONSE,
-    SQUARE,
     THUMBNAIL,
     TOO_COSTLY,
 )
@@ -111,7 +112,12 @@ class Decoders:
 
     async def square(self, data: bytes, size: int) -> bytes:
         """The upright image at `size` × `size`: RGB, three bytes a pixel, row by row. Raises UnreadableImage."""
-        return await self._request(SQUARE, size, data)
+        return await self.resized(data, size, size)
+
+    async def resized(self, data: bytes, width: int, height: int, *, letterbox: bool = False) -> bytes:
+        """Likewise at any size, at most 65,535 a side. With `letterbox` the image keeps its proportions, in the middle
+        of gray."""
+        return await self._request(LETTERBOXED if letterbox else RESIZED, width << 16 | height, data)
 
     async def difference_hash(self, data: bytes) -> int:
         """64 bits, signed, of how the upright image looks: few differ between copies of other sizes and qualities.

@@ -22,7 +22,8 @@ from db.formats.images import UnreadableImage
 
 REQUEST: Final = struct.Struct("!cIIIQ")  # kind, argument, most pixels, most a side, bytes of the image
 RESPONSE: Final = struct.Struct("!cQ")  # status, bytes that follow
-CHECK, THUMBNAIL, RENDITION, COMPLETE, SQUARE, DIFFERENCE_HASH = b"C", b"T", b"R", b"W", b"S", b"H"
+CHECK, THUMBNAIL, RENDITION, COMPLETE = b"C", b"T", b"R", b"W"
+RESIZED, LETTERBOXED, DIFFERENCE_HASH = b"S", b"L", b"H"
 DONE, REFUSED = b"D", b"R"
 TOO_COSTLY: Final = "The image takes too much time or memory to decode."
 
@@ -55,7 +56,10 @@ FUNCTIONS: Final[dict[bytes, Callable[[bytes, int, int, int], bytes]]] = {
     THUMBNAIL: lambda data, size, pixels, side: images.thumbnail(data, size, pixels, side)[0],
     RENDITION: lambda data, _, pixels, side: images.rendition(data, pixels, side),
     COMPLETE: lambda data, _, pixels, side: json.dumps(images.is_complete(data, pixels, side)).encode(),
-    SQUARE: lambda data, size, pixels, side: images.square(data, size, pixels, side),
+    RESIZED: lambda data, size, pixels, side: images.resized(data, *divmod(size, 1 << 16), pixels, side),
+    LETTERBOXED: lambda data, size, pixels, side: images.resized(
+        data, *divmod(size, 1 << 16), pixels, side, letterbox=True
+    ),
     DIFFERENCE_HASH: lambda data, _, pixels, side: json.dumps(images.difference_hash(data, pixels, side)).encode(),
 }
 

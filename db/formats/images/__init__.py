@@ -29,7 +29,7 @@ from db.formats.images.formats import (
 )
 from db.formats.images.opening import MAX_PIXELS, MAX_SCANS, MAX_SIDE, opened, read, refuse_scans, size_of
 from db.formats.images.shown import rendition, thumbnail
-from db.formats.images.squares import difference_hash, square
+from db.formats.images.squares import difference_hash, fitting, resized
 
 HEAD_SIZE: Final = 64 * 1024  # bytes that nearly always contain all facts
 TAIL_SIZE: Final = 4 * 1024  # bytes that nearly always contain the image's end

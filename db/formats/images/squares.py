@@ -1,5 +1,5 @@
-"""What programs compare and classify: an image as a small square, and a hash of its looks. Only decoders call these
-(`decoding`). Of a truncated file they show what there is; what is transparent is white."""
+"""What programs compare and classify: an image at a size that a model wants, and a hash of its looks. Only decoders
+call these (`decoding`). Of a truncated file they show what there is; what is transparent is white."""
 
 from typing import Final
 
@@ -8,16 +8,34 @@ from PIL import Image
 from db.formats.images.opening import MAX_PIXELS, MAX_SIDE, read
 from db.formats.images.shown import decoded, on_white, upright
 
+GRAY: Final = 114  # beside an image, as models of the YOLO family are trained
+TURNED: Final = 5  # orientations from this one on exchange width and height
 HASH_SIDE: Final = 8  # 64 bits
 HASH_DRAFT: Final = 64  # pixels a side from which the hash is computed
 
 
-def square(data: bytes, size: int, pixels: int = MAX_PIXELS, side: int = MAX_SIDE) -> bytes:
-    """The upright image at `size` × `size`, whatever its proportions: RGB, three bytes a pixel, row by row."""
+def resized(
+    data: bytes, width: int, height: int, pixels: int = MAX_PIXELS, side: int = MAX_SIDE, *, letterbox: bool = False
+) -> bytes:
+    """The upright image at exactly that size: RGB, three bytes a pixel, row by row. With `letterbox` it keeps its
+    proportions, in the middle of gray."""
     content = read(data)
-    with decoded(content, size, pixels, side) as image:
-        small = on_white(image).convert("RGB").resize((size, size), Image.Resampling.BILINEAR)
-        return upright(small, content).tobytes()
+    with decoded(content, max(width, height), pixels, side) as image:
+        turned = content.orientation >= TURNED
+        size = fitting(*(image.size[::-1] if turned else image.size), width, height) if letterbox else (width, height)
+        small = on_white(image).convert("RGB").resize(size[::-1] if turned else size, Image.Resampling.BILINEAR)
+        small = upright(small, content)
+    if size == (width, height):
+        return small.tobytes()
+    whole = Image.new("RGB", (width, height), (GRAY, GRAY, GRAY))
+    whole.paste(small, ((width - size[0]) // 2, (height - size[1]) // 2))
+    return whole.tobytes()
+
+
+def fitting(image_width: int, image_height: int, width: int, height: int) -> tuple[int, int]:
+    """The largest size of an image's proportions that fits."""
+    scale = min(width / image_width, height / image_height)
+    return max(1, round(image_width * scale)), max(1, round(image_height * scale))
 
 
 def difference_hash(data: bytes, pixels: int = MAX_PIXELS, side: int = MAX_SIDE) -> int:
