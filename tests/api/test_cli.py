@@ -16,6 +16,7 @@ from api import commands
 from api.__main__ import main, parser, settings_of
 from api.commands import moment
 from api.settings import Settings
+from db import vision
 from db.identity import tokens
 from db.postgres import engine
 from tests.conftest import execute
@@ -280,6 +281,17 @@ def test_a_setting_that_cannot_be_is_reported(
 ) -> None:
     monkeypatch.setenv(name, value)
     assert re.fullmatch(rf"labelgraph: {name}\S* [^\n]+\.", labelgraph.refused("serve", url="postgresql://x/y"))
+
+
+@pytest.mark.parametrize("command", ["serve", "worker", "demo"])
+def test_packages_of_models_that_are_not_there_are_reported(
+    command: str, labelgraph: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(vision, "PACKAGES", ("no_such_package",))
+    said = labelgraph.refused(command, "--vision", url="postgresql://x/y")
+    assert said.startswith(
+        "labelgraph: This needs the packages of requirements-vision.txt: `./labelgraph worker --vision`"
+    )
 
 
 def test_programs_that_are_not_there_are_reported(tmp_path: Path) -> None:
