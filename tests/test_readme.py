@@ -29,14 +29,10 @@ def test_every_document_is_valid(document: str) -> None:
     assert validate(build_schema(sdl()), parse(document)) == []
 
 
-def test_every_operation_of_the_client_suites_is_valid() -> None:
-    """`./labelgraph test --clients` runs them; this test needs no Node."""
-    operations = (ROOT / "tests" / "clients" / "operations.graphql").read_text()
-    assert validate(build_schema(sdl()), parse(operations)) == []
-
-
-def test_every_operation_of_the_page_is_valid() -> None:
-    operations = (ROOT / "examples" / "web" / "src" / "operations.graphql").read_text()
+@pytest.mark.parametrize("folder", ["tests/clients", "examples/web/src", "examples/python"])
+def test_every_operation_of_the_clients_is_valid(folder: str) -> None:
+    """`./labelgraph test --clients` and `--browser` run them; this test needs no Node."""
+    operations = (ROOT / folder / "operations.graphql").read_text()
     assert validate(build_schema(sdl()), parse(operations)) == []
 
 
