@@ -7,28 +7,27 @@ covariance of all images. How sure the discriminants are is not to be believed: 
 """
 
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
+from db.vision.arrays import Array
 from db.vision.features import COUNT, LAST
 
 PARTS: Final = (slice(0, LAST), slice(LAST, COUNT))
 LEAST_SHRINKAGE: Final = 0.01
+LEAST_WITHIN: Final = 1e-3  # the share of a direction's variance that is within the two classes of a label, at least
 TINY: Final = 1e-12
-
-Matrix = NDArray[Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Scaling:
     """What makes features comparable: their means and deviations among all images of a dataset, or many of them."""
 
-    mean: Matrix
-    deviation: Matrix
+    mean: Array
+    deviation: Array
 
-    def apply(self, features: Matrix) -> Matrix:
+    def apply(self, features: Array) -> Array:
         """Standardised, and each of the network's two parts of length 1."""
         standard = (features - self.mean) / self.deviation
         for part in PARTS:
@@ -41,10 +40,10 @@ class Moments:
     """Gathers the scaling of features that come in portions."""
 
     count: int = 0
-    total: Matrix = field(default_factory=lambda: np.zeros(COUNT))
-    squares: Matrix = field(default_factory=lambda: np.zeros(COUNT))
+    total: Array = field(default_factory=lambda: np.zeros(COUNT))
+    squares: Array = field(default_factory=lambda: np.zeros(COUNT))
 
-    def add(self, features: Matrix) -> None:
+    def add(self, features: Array) -> None:
         exact = features.astype(np.float64)
         self.count += len(exact)
         self.total += exact.sum(axis=0)
@@ -61,29 +60,29 @@ class Moments:
 class Discriminants:
     """One for each label: a direction, an offset, and how frequent the label is, as a logarithm."""
 
-    weights: Matrix
-    offsets: Matrix
-    priors: Matrix
+    weights: Array
+    offsets: Array
+    priors: Array
     is_exclusive: bool
 
-    def scores(self, scaled: Matrix) -> Matrix:
-        found: Matrix = scaled @ self.weights + self.offsets
+    def scores(self, scaled: Array) -> Array:
+        found: Array = scaled @ self.weights + self.offsets
         return found
 
-    def logits(self, scores: Matrix, temperature: float) -> Matrix:
-        found: Matrix = scores / temperature + self.priors
+    def logits(self, scores: Array, temperature: float) -> Array:
+        found: Array = scores / temperature + self.priors
         return found
 
-    def logarithms(self, logits: Matrix) -> Matrix:
+    def logarithms(self, logits: Array) -> Array:
         """Of how likely each label is."""
         if not self.is_exclusive:
             return -np.logaddexp(0.0, -logits)
-        found: Matrix = logits - np.logaddexp.reduce(logits, axis=1, keepdims=True)
+        found: Array = logits - np.logaddexp.reduce(logits, axis=1, keepdims=True)
         return found
 
-    def probabilities(self, scores: Matrix, temperature: float) -> Matrix:
+    def probabilities(self, scores: Array, temperature: float) -> Array:
         """Of labels that exclude each other they add up to 1."""
-        found: Matrix = np.exp(self.logarithms(self.logits(scores, temperature)))
+        found: Array = np.exp(self.logarithms(self.logits(scores, temperature)))
         return found
 
 
@@ -93,15 +92,15 @@ class Classifier:
     discriminants: Discriminants
     temperature: float
 
-    def probabilities(self, features: Matrix) -> Matrix:
+    def probabilities(self, features: Array) -> Array:
         """How likely each label is on each image: a row for an image, a column for a label."""
         scores = self.discriminants.scores(self.scaling.apply(features))
         return self.discriminants.probabilities(scores, self.temperature)
 
 
 def fit(
-    features: Matrix,
-    targets: Matrix,
+    features: Array,
+    targets: Array,
     *,
     count: int | None = None,
     scaling: Scaling | None = None,
@@ -117,44 +116,44 @@ def fit(
     return Classifier(scaling, discriminants(scaling.apply(features), targets, count), temperature)
 
 
-def label_count(targets: Matrix, count: int | None = None) -> int:
+def label_count(targets: Array, count: int | None = None) -> int:
     if targets.ndim == 2:
         return int(targets.shape[1])
     return int(targets.max()) + 1 if count is None else count
 
 
 def discriminants(
-    scaled: Matrix, targets: Matrix, count: int | None = None, *, dimensions: int | None = None
+    scaled: Array, targets: Array, count: int | None = None, *, dimensions: int | None = None
 ) -> Discriminants:
     """`dimensions`: those of the space that `scaled` was projected from."""
     labels = label_count(targets, count)
     if targets.ndim == 1:
-        return _of_classes(scaled, np.eye(labels)[targets], dimensions or scaled.shape[1])
+        return _of_classes(scaled, targets, labels, dimensions or scaled.shape[1])
     return _of_labels(scaled, targets.astype(np.float64), dimensions or scaled.shape[1])
 
 
-def _of_classes(scaled: Matrix, members: Matrix, dimensions: int) -> Discriminants:
-    """`members`: 1 where an image, a row, is of a class, a column."""
+def _of_classes(scaled: Array, targets: Array, labels: int, dimensions: int) -> Discriminants:
+    members = np.eye(labels)[targets]  # 1 where an image, a row, is of a class, a column
     sizes = members.sum(axis=0)
     means = (members.T @ scaled) / np.maximum(sizes, 1)[:, None]
     center = scaled.mean(axis=0)
-    weights = Covariance.of(scaled - members @ means, dimensions).solve((means - center).T)
+    weights = Covariance.of(scaled - means[targets], dimensions).solve((means - center).T)
     offsets = -((means + center) / 2 * weights.T).sum(axis=1)
     absent = sizes == 0  # in a part of the images
     priors = np.log((sizes + 1) / (len(scaled) + len(sizes)))
     return Discriminants(weights, offsets, np.where(absent, -np.inf, priors), is_exclusive=True)
 
 
-def _of_labels(scaled: Matrix, members: Matrix, dimensions: int) -> Discriminants:
+def _of_labels(scaled: Array, members: Array, dimensions: int) -> Discriminants:
     """Each label's direction is solved with the covariance of all images, which differs from that within the two
     classes by one outer product: that scales the direction (Sherman and Morrison)."""
     sizes, others = members.sum(axis=0), (1 - members).sum(axis=0)
     means = (members.T @ scaled) / np.maximum(sizes, 1)[:, None]
     rest = ((1 - members).T @ scaled) / np.maximum(others, 1)[:, None]
-    apart = (means - rest).T
+    apart = (means - rest).T * ((sizes > 0) & (others > 0))  # a label that all have, or none, is told by that alone
     weights = Covariance.of(scaled - scaled.mean(axis=0), dimensions).solve(apart)
     between = sizes * others / len(scaled) ** 2 * (apart * weights).sum(axis=0)
-    weights = weights / np.maximum(1 - between, TINY**0.25)
+    weights = weights / np.maximum(1 - between, LEAST_WITHIN)
     offsets = -((means + rest) / 2 * weights.T).sum(axis=1)
     priors = np.log((sizes + 1) / (others + 1))
     return Discriminants(weights, offsets, priors, is_exclusive=False)
@@ -162,31 +161,33 @@ def _of_labels(scaled: Matrix, members: Matrix, dimensions: int) -> Discriminant
 
 @dataclass(frozen=True, slots=True)
 class Covariance:
-    """Of rows whose mean is 0: `share` of what they say, and `ridge` times the identity."""
+    """Of rows whose mean is 0: `share` of the sum of their outer products, and `ridge` times the identity. `products`:
+    of the rows with each other, or where there are more rows than columns, of the columns."""
 
-    rows: Matrix
+    rows: Array
+    products: Array
     share: float
     ridge: float
 
     @classmethod
-    def of(cls, rows: Matrix, dimensions: int) -> "Covariance":
+    def of(cls, rows: Array, dimensions: int) -> "Covariance":
         """As Ledoit and Wolf shrink it (2004)."""
         count = len(rows)
         lengths = np.square(rows).sum(axis=1)
-        small = rows @ rows.T if count < rows.shape[1] else rows.T @ rows
-        average, norm = lengths.sum() / count / dimensions, np.square(small / count).sum()
+        products = rows @ rows.T if count < rows.shape[1] else rows.T @ rows
+        average, norm = lengths.sum() / count / dimensions, np.square(products / count).sum()
         apart = norm / dimensions - average**2
         noise = (np.square(lengths).sum() / count - norm) / count / dimensions
         shrinkage = min(1.0, max(LEAST_SHRINKAGE, noise / apart if apart > 0 else 1.0))
-        return cls(rows, (1 - shrinkage) / count, max(shrinkage * float(average), TINY))
+        return cls(rows, products, (1 - shrinkage) / count, max(shrinkage * float(average), TINY))
 
-    def solve(self, columns: Matrix) -> Matrix:
-        """The inverse, times these columns. With fewer rows than dimensions by Woodbury's formula."""
-        rows = self.rows
-        found: Matrix
-        if len(rows) >= rows.shape[1]:
-            found = np.linalg.solve(self.share * (rows.T @ rows) + self.ridge * np.eye(rows.shape[1]), columns)
-            return found
-        inner = self.share * (rows @ rows.T) + self.ridge * np.eye(len(rows))
-        found = (columns - self.share * (rows.T @ np.linalg.solve(inner, rows @ columns))) / self.ridge
+    def solve(self, columns: Array) -> Array:
+        """The inverse, times these columns. With fewer rows than columns by Woodbury's formula."""
+        inner = self.share * self.products + self.ridge * np.eye(len(self.products))
+        found: Array
+        if len(self.rows) >= self.rows.shape[1]:
+            found = np.linalg.solve(inner, columns)
+        else:
+            found = columns - self.share * (self.rows.T @ np.linalg.solve(inner, self.rows @ columns))
+            found /= self.ridge
         return found

@@ -1,4 +1,4 @@
-"""Features of images: what EfficientNet-Lite0, trained on ImageNet, sees in them, by ONNX Runtime on one core.
+"""Array of images: what EfficientNet-Lite0, trained on ImageNet, sees in them, by ONNX Runtime on one core.
 
 Its weights come with a package of the extra; the graph is written when it is opened, so nothing is shipped or kept. The
 features are the 1,280 numbers that its own classifier reads, and 448 of an earlier layer, which know more of shapes and
@@ -11,9 +11,9 @@ from typing import Any, Final
 
 import numpy as np
 import onnxruntime
-from numpy.typing import NDArray
 
 from db.vision import SIDE, require, weights
+from db.vision.arrays import Array
 from db.vision.onnx_graph import Graph, folded
 
 NAME: Final = "efficientnet-lite0/1"  # of what is computed here: another whenever the features are
@@ -26,18 +26,16 @@ BLOCKS: Final = 16
 EPSILON: Final = 1e-3
 CENTER, SCALE = 127.0, 128.0  # of a pixel's numbers
 
-Features = NDArray[np.float32]
-
 
 @dataclass(frozen=True, slots=True)
 class Network:
     session: Any  # of ONNX Runtime, which has no types
 
-    def features(self, pixels: bytes) -> Features:
+    def features(self, pixels: bytes) -> Array:
         """1,728 numbers of a square of 224 × 224 pixels: RGB, three bytes a pixel, row by row. They take 10 ms of one
         core, and no other thread of the process waits for them."""
         image = np.frombuffer(pixels, np.uint8).reshape(1, SIDE, SIDE, 3)
-        found: Features = self.session.run(None, {"pixels": image})[0][0]
+        found: Array = self.session.run(None, {"pixels": image})[0][0]
         return found
 
 
@@ -55,30 +53,29 @@ def session(data: bytes) -> Any:
     return onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
 
 
-def pack(features: Features) -> bytes:
+def pack(features: Array) -> bytes:
     """To be kept: 3,456 bytes, in half precision."""
     packed: bytes = features.astype("<f2").tobytes()
     return packed
 
 
-def unpack(packed: Iterable[bytes]) -> Features:
+def unpack(packed: Iterable[bytes]) -> Array:
     """A row for each."""
     return np.frombuffer(b"".join(packed), "<f2").reshape(-1, COUNT).astype(np.float32)
 
 
-def embedding(features: Features) -> Features:
+def embedding(features: Array) -> Array:
     """What images are compared by: the last layer's numbers, of length 1."""
     last = features[..., :LAST]
-    return last / np.maximum(np.linalg.norm(last, axis=-1, keepdims=True), 1e-12)
+    found: Array = last / np.maximum(np.linalg.norm(last, axis=-1, keepdims=True), 1e-12)
+    return found
 
 
 def model(tensors: weights.Tensors) -> bytes:
     """The network as ONNX, batch norms folded into its convolutions."""
     graph = Graph()
-    graph.constant("zero", np.float32(0).reshape(()))
-    graph.constant("six", np.float32(6).reshape(()))
-    graph.constant("center", np.float32(CENTER).reshape(()))
-    graph.constant("scale", np.float32(SCALE).reshape(()))
+    for name, number in {"zero": 0.0, "six": 6.0, "center": CENTER, "scale": SCALE}.items():
+        graph.constant(name, np.array(number, np.float32))
     graph.node("Cast", ["pixels"], "numbers", to=1)
     graph.node("Transpose", ["numbers"], "planes", perm=(0, 3, 1, 2))
     graph.node("Sub", ["planes", "center"], "centered")

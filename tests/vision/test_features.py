@@ -1,18 +1,16 @@
 """The network: it computes what its layers say, as they are in the file, step by step."""
 
 from functools import cache
-from typing import Any
 
 import numpy as np
 import pytest
 from numpy.lib.stride_tricks import sliding_window_view
-from numpy.typing import NDArray
 
 from db import vision
 from db.vision import SIDE, VisionUnavailable, features, weights
+from db.vision.arrays import Array
 from db.vision.features import COUNT, LAST, Network
 
-Array = NDArray[Any]
 REPEATS = ((1, 1, 3), (2, 2, 3), (2, 2, 5), (3, 2, 3), (3, 1, 5), (4, 2, 5), (1, 1, 3))  # blocks, stride, kernel
 
 
@@ -23,20 +21,25 @@ def network() -> Network:
 
 def pixels() -> bytes:
     drawn = np.random.default_rng(1).integers(0, 256, (7, 7, 3), dtype=np.uint8)
-    return drawn.repeat(SIDE // 7, axis=0).repeat(SIDE // 7, axis=1).tobytes()
+    whole: bytes = drawn.repeat(SIDE // 7, axis=0).repeat(SIDE // 7, axis=1).tobytes()
+    return whole
 
 
 def convolved(image: Array, kernels: Array, stride: int) -> Array:
     """With the padding that TensorFlow calls SAME. `image` is of channels, rows and columns."""
     size, (out, each, *_) = kernels.shape[-1], kernels.shape
+    found: Array
     if size == 1:
-        return np.einsum("oc,chw->ohw", kernels[:, :, 0, 0], image)
+        found = np.einsum("oc,chw->ohw", kernels[:, :, 0, 0], image)
+        return found
     padding = max(0, (-(-image.shape[1] // stride) - 1) * stride + size - image.shape[1])
     padded = np.pad(image, ((0, 0), *((padding // 2, padding - padding // 2),) * 2))
     windows = sliding_window_view(padded, (size, size), axis=(1, 2))[:, ::stride, ::stride]
     if each == 1 and len(image) == out:
-        return np.einsum("oij,ohwij->ohw", kernels[:, 0], windows)
-    return np.einsum("ocij,chwij->ohw", kernels, windows)
+        found = np.einsum("oij,ohwij->ohw", kernels[:, 0], windows)
+    else:
+        found = np.einsum("ocij,chwij->ohw", kernels, windows)
+    return found
 
 
 def reference(data: bytes) -> Array:
@@ -69,7 +72,8 @@ def reference(data: bytes) -> Array:
 
 def test_the_features_are_those_of_the_layers() -> None:
     found = network().features(pixels())
-    assert (found.shape, found.dtype) == ((COUNT,), np.float32)
+    assert found.shape == (COUNT,)
+    assert found.dtype == np.float32
     assert np.abs(found - reference(pixels())).max() < 1e-4
     assert (network().features(pixels()) == found).all(), "the same each time"
 

@@ -8,14 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
-from numpy.typing import NDArray
 
 from db.vision import onnx_description, onnx_outputs
+from db.vision.arrays import Array
 from db.vision.onnx_description import ModelDescription
 from db.vision.onnx_file import ModelError
 from db.vision.onnx_outputs import MAX_FOUND, suggestions
 
-Array = NDArray[Any]
 LABELS = ["cat", "dog", "owl"]
 
 
@@ -40,7 +39,7 @@ def rounded(found: list[list[float]]) -> list[list[float]]:
 )
 @pytest.mark.parametrize("shape", [(3,), (1, 3), (1, 3, 1, 1)])
 def test_the_labels_of_an_image(scores: str, given: list[float], expected: list[Any], shape: tuple[int, ...]) -> None:
-    outputs = {"other": np.zeros(7), "found": np.array(given, np.float32).reshape(shape)}
+    outputs: dict[str, Array] = {"other": np.zeros(7), "found": np.array(given, np.float32).reshape(shape)}
     description = described("CLASSIFICATION", name="found", scores=scores)
     assert rounded(suggestions(outputs, description, 0.0)) == expected
     assert rounded(suggestions(outputs, description, 0.3)) == [row for row in expected if row[1] >= 0.3]
