@@ -7,11 +7,14 @@ import fcntl
 import heapq
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NamedTuple
+
+from db.storage import Disk
+from db.storage.objects import CHUNK
 
 BLOCK: Final = 4_096  # bytes that disks allocate at once
 SPARE: Final = 10  # a sweep leaves a tenth of the limit free
@@ -22,6 +25,28 @@ class CachedFile(NamedTuple):
     used_at: float  # in seconds since 1970
     size: int  # bytes of the disk
     path: str
+
+
+class OpenFile:
+    """A file to read from. It may be deleted meanwhile, and is closed when nobody refers to it any more, a thread that
+    reads included."""
+
+    def __init__(self, descriptor: int) -> None:
+        self.descriptor = descriptor
+        self.size = os.fstat(descriptor).st_size
+
+    def __del__(self) -> None:
+        os.close(self.descriptor)
+
+    async def stream(self, disk: Disk, start: int, length: int) -> AsyncIterator[bytes]:
+        """A range, of which a piece is in memory at a time."""
+        end = start + length
+        while start < end and (piece := await disk.run(self._read, start, min(CHUNK, end - start))):
+            yield piece
+            start += len(piece)
+
+    def _read(self, start: int, length: int) -> bytes:
+        return os.pread(self.descriptor, length, start)
 
 
 @dataclass(slots=True)
@@ -41,6 +66,24 @@ class DiskCache:
         with suppress(OSError):
             os.utime(path)
         return data
+
+    def open(self, name: str) -> OpenFile | None:
+        path = self._path(name)
+        try:
+            file = OpenFile(os.open(path, os.O_RDONLY | os.O_CLOEXEC))
+        except OSError:
+            return None
+        with suppress(OSError):
+            os.utime(path)
+        return file
+
+    def open_uncached(self, data: bytes) -> OpenFile:
+        """A file without a name, for what was not cached. Raises OSError on a full disk."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=self.folder) as file:
+            file.write(data)
+            file.flush()
+            return OpenFile(os.dup(file.fileno()))
 
     def add(self, name: str, data: bytes) -> None:
         """Whole or not at all. A full disk costs the file, not the answer."""

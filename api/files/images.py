@@ -7,13 +7,15 @@ rendition is served, made like thumbnails, and the file itself as its original.
 
 import re
 from collections.abc import Awaitable, Callable
-from typing import Final
+from functools import partial
+from typing import Final, TypeVar
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from api.files.serving import LINK_MARGIN, LINK_SECONDS, SAFE, answered, identify, is_cached, number, part, part_of
+from api.files.thumbnails import Thumbnails
 from api.runtime import runtime
 from db.datasets.images import StoredImage, find_image
 from db.errors import DomainError, StorageError
@@ -25,6 +27,7 @@ PNG: Final = b"\x89PNG"
 SUFFIX: Final = re.compile(r"\.(jpg|png|bmp|webp|tif|gif|avif)$")
 
 
+Made = TypeVar("Made")
 Respond = Callable[[Request, StoredImage, Store, int], Awaitable[Response]]
 
 
@@ -75,7 +78,8 @@ async def _rendition(request: Request, image: StoredImage, store: Store, seconds
     headers |= {"accept-ranges": "bytes", "content-type": MEDIA_TYPES["JPEG"]}
     if is_cached(request, headers["etag"]):
         return Response(status_code=304, headers=headers)
-    return part_of(request, await _made(request, image, store, None), headers)
+    file = await _made(request, image, lambda thumbnails, name: thumbnails.rendition(store, image.path, name))
+    return await part_of(request, partial(file.stream, runtime(request.scope).thumbnails.disk), file.size, headers)
 
 
 async def _original(request: Request, image: StoredImage, store: Store, seconds: int) -> Response:
@@ -100,20 +104,20 @@ async def _thumbnail(request: Request, image: StoredImage, store: Store, seconds
     headers = _caching(f"{image.etag}-{size}", seconds)
     if is_cached(request, headers["etag"]):
         return Response(status_code=304, headers=headers)
-    data = await _made(request, image, store, size)
+    data = await _made(request, image, lambda thumbnails, name: thumbnails.get(store, image.path, name, size))
     media = MEDIA_TYPES["PNG" if data.startswith(PNG) else "JPEG"]
     return Response(data, headers={**headers, "content-type": media})
 
 
-async def _made(request: Request, image: StoredImage, store: Store, size: int | None) -> bytes:
-    """A thumbnail of this size, or a rendition. Raises HTTPException: 413 for a file that is too large, 422 for one
-    that cannot be decoded."""
+async def _made(request: Request, image: StoredImage, make: Callable[[Thumbnails, str], Awaitable[Made]]) -> Made:
+    """A thumbnail or a rendition, from the name of its content. Raises HTTPException: 413 for a file that is too large,
+    422 for one that cannot be decoded."""
     process = runtime(request.scope)
     if image.size > process.settings.limits.image_file:
         raise HTTPException(413)
     content = f"{image.id}:{image.etag}"  # without ETags that is size and time, which two images may share
     try:
-        return await process.thumbnails.get(store, image.path, content, size)
+        return await make(process.thumbnails, content)
     except StorageError:
         raise
     except DomainError:

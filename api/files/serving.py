@@ -2,7 +2,7 @@
 
 import re
 import time
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Final
 
 from starlette.exceptions import HTTPException
@@ -18,6 +18,7 @@ from schema.errors import log_defect
 LINK_SECONDS, LINK_MARGIN = 300, 30  # how long a link of the store is valid, and the last part in which none is cached
 NUMBER: Final = re.compile(r"[1-9][0-9]{0,17}")
 RANGE: Final = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})")
+Stream = Callable[[int, int], AsyncIterator[bytes]]  # of a start and a length
 SAFE: Final = {
     "x-content-type-options": "nosniff",
     "content-security-policy": "default-src 'none'; sandbox",
@@ -35,19 +36,19 @@ async def answered(request: Request, route: str, response: Awaitable[Response]) 
 
 
 async def _answered(response: Awaitable[Response]) -> Response:
+    more: Mapping[str, str] = {}
     try:
         return await response
     except HTTPException as error:
-        status = error.status_code
+        status, more = error.status_code, error.headers or {}
     except ObjectMissing:
         status = 404
     except DomainError:
-        status = 503
+        status, more = 503, {"retry-after": "2"}
     except Exception as error:
         log_defect(error)
         status = 500
-    retry = {"retry-after": "2"} if status == 503 else {}
-    return Response(status_code=status, headers={**SAFE, **retry, "cache-control": "no-store"})
+    return Response(status_code=status, headers={**SAFE, **more, "cache-control": "no-store"})
 
 
 async def identify(request: Request, path: str) -> tuple[Identity, int]:
@@ -65,34 +66,26 @@ async def identify(request: Request, path: str) -> tuple[Identity, int]:
 
 async def part(request: Request, store: Store, path: str, size: int, headers: dict[str, str]) -> Response:
     """The requested range of an object of this size, with its headers; its etag is among them, or empty."""
+    return await part_of(request, lambda start, length: store.stream(path, start=start, length=length), size, headers)
+
+
+async def part_of(request: Request, stream: Stream, size: int, headers: dict[str, str]) -> Response:
+    """As `part`, of what `stream` yields from a start on."""
     if headers["etag"] and is_cached(request, headers["etag"]):
         return Response(status_code=304, headers=headers)
-    status, start, end = _with_range(request, size, headers)
-    if request.method == "HEAD" or end == start:
-        return Response(status_code=status, headers=headers)
-    content = await _stream(store, path, start, end - start)
-    return StreamingResponse(content, status_code=status, headers=headers)
-
-
-def part_of(request: Request, data: bytes, headers: dict[str, str]) -> Response:
-    """The requested range of bytes in memory, with their headers and etag."""
-    status, start, end = _with_range(request, len(data), headers)
-    return Response(b"" if request.method == "HEAD" else data[start:end], status_code=status, headers=headers)
-
-
-def _with_range(request: Request, size: int, headers: dict[str, str]) -> tuple[int, int, int]:
-    """Status, start and end of the requested range; its length and place are added to the headers."""
     start, end = _range(request, size, headers["etag"])
     status = 206 if end - start < size else 200
     headers["content-length"] = str(end - start)
     if status == 206:
         headers["content-range"] = f"bytes {start}-{end - 1}/{size}"
-    return status, start, end
+    if request.method == "HEAD" or end == start:
+        return Response(status_code=status, headers=headers)
+    content = await _begun(stream(start, end - start))
+    return StreamingResponse(content, status_code=status, headers=headers)
 
 
-async def _stream(store: Store, path: str, start: int, length: int) -> AsyncIterator[bytes]:
+async def _begun(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
     """The content, once its first chunk has come: a failure before that can still have a status of its own."""
-    chunks = aiter(store.stream(path, start=start, length=length))
     first = await anext(chunks, b"")
 
     async def all_chunks() -> AsyncIterator[bytes]:
@@ -111,7 +104,7 @@ def _range(request: Request, size: int, etag: str) -> tuple[int, int]:
     first, last = match.groups()
     start, end = (int(first), int(last or size - 1) + 1) if first else (max(size - int(last), 0), size)
     if start >= size or end <= start:
-        raise HTTPException(416)
+        raise HTTPException(416, headers={"content-range": f"bytes */{size}"})
     return start, min(end, size)
 
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from api.files.disk_cache import DiskCache
-from db.errors import Invalid
+from api.files.disk_cache import DiskCache, OpenFile
+from db.errors import Invalid, StorageError
 from db.formats import images
 from db.formats.decoding import Decoders
 from db.storage import Disk, Store
@@ -31,13 +31,26 @@ class Thumbnails:
     _making: dict[str, asyncio.Task[bytes]] = field(default_factory=dict)
     _sweep: asyncio.Task[None] | None = None
 
-    async def get(self, store: Store, path: str, content: str, size: int | None) -> bytes:
-        """A PNG or JPEG of this longest side; None: the rendition. `content` is a name that no other bytes have. Raises
-        DomainError if there is none."""
-        name = hashlib.sha256(f"{EDITION}\0{content}\0{size}".encode()).hexdigest()
+    async def get(self, store: Store, path: str, content: str, size: int) -> bytes:
+        """A PNG or JPEG of this longest side. `content` is a name that no other bytes have. Raises DomainError if there
+        is none."""
+        name = _name(content, size)
         cached = await self.disk.run(self.cache.get, name)
-        if cached is not None:
-            return cached
+        return cached if cached is not None else await self._made(name, store, path, size)
+
+    async def rendition(self, store: Store, path: str, content: str) -> OpenFile:
+        """As large as browsers show the image, so it is read from the disk while it is sent. Raises DomainError."""
+        name = _name(content, None)
+        file = await self.disk.run(self.cache.open, name)
+        if file is not None:
+            return file
+        made = await self._made(name, store, path, None)
+        try:
+            return await self.disk.run(lambda: self.cache.open(name) or self.cache.open_uncached(made))
+        except OSError:
+            raise StorageError("The disk of the cache is full, or cannot be written.") from None
+
+    async def _made(self, name: str, store: Store, path: str, size: int | None) -> bytes:
         if name not in self._making:
             self._making[name] = asyncio.create_task(self._make(name, store, path, size))
             self._making[name].add_done_callback(lambda _: self._making.pop(name, None))
@@ -68,6 +81,10 @@ class Thumbnails:
         for task in self._making.values():
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _name(content: str, size: int | None) -> str:
+    return hashlib.sha256(f"{EDITION}\0{content}\0{size}".encode()).hexdigest()
 
 
 @asynccontextmanager

@@ -1,11 +1,13 @@
 """Images and thumbnails: for whoever has the URL, as long as it is valid, and never anything but an image."""
 
 import asyncio
+import errno
 import io
 import itertools
 import os
 import threading
 import time
+import tracemalloc
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +17,9 @@ import httpx2
 import pytest
 from PIL import Image
 
+from api.files.disk_cache import DiskCache
 from api.settings import Limits, Settings
+from db.formats.decoding import Decoders
 from db.identity import tokens, urls
 from db.identity.tokens import Identity
 from db.identity.urls import Links, Signer
@@ -169,6 +173,8 @@ async def test_what_a_browser_cannot_show_is_served_as_a_jpeg_and_as_its_origina
     part = await gallery.get(shown, range="bytes=2-9")
     assert (part.status_code, part.content) == (206, response.content[2:10])
     assert part.headers["content-range"] == f"bytes 2-9/{len(response.content)}"
+    beyond = await gallery.get(shown, range=f"bytes={len(response.content)}-")
+    assert (beyond.status_code, beyond.headers["content-range"]) == (416, f"bytes */{len(response.content)}")
     again = await gallery.get(shown, if_none_match=response.headers["etag"])
     assert (again.status_code, again.content) == (304, b"")
     head = await Client(gallery.client.url).request("HEAD", shown)
@@ -179,6 +185,52 @@ async def test_what_a_browser_cannot_show_is_served_as_a_jpeg_and_as_its_origina
     assert (await gallery.get(shown.replace("/images/", "/originals/"))).status_code == 403
     (gallery.root / "a.tif").unlink()
     assert (await gallery.get(shown)).content == response.content, "it was kept"
+
+
+@pytest.mark.parametrize("cache_bytes", [1024**3, 0])
+async def test_slow_readers_of_a_large_rendition_cost_no_memory_each(
+    gallery: Gallery, server: RunningServer, monkeypatch: pytest.MonkeyPatch, cache_bytes: int
+) -> None:
+    """Each gets it whole, whatever is deleted meanwhile, and also where nothing is cached."""
+    made = os.urandom(1024**2) * 16
+
+    async def rendition(*_: object) -> bytes:
+        return made
+
+    monkeypatch.setattr(Decoders, "rendition", rendition)
+    monkeypatch.setattr(DiskCache, "max_bytes", cache_bytes, raising=False)
+    source = await gallery.add("a.tif", image_bytes("TIFF"), "TIFF", width=300)
+    path = gallery.links.image(source)
+    url = httpx2.URL(gallery.client.url + path)
+    assert (await gallery.get(path, range="bytes=7-8")).content == made[7:9]
+    tracemalloc.start()
+    try:
+        readers = []
+        for _ in range(6):
+            reader, writer = await asyncio.open_connection(url.host, url.port, limit=4_096)
+            writer.write(b"GET %b HTTP/1.1\r\nhost: %b\r\nconnection: close\r\n\r\n" % (url.raw_path, url.netloc))
+            readers.append((reader, writer))
+        heads = [await reader.readuntil(b"\r\n\r\n") for reader, _ in readers]
+        assert tracemalloc.get_traced_memory()[1] < 2 * len(made)
+    finally:
+        tracemalloc.stop()
+    assert all(head.startswith(b"HTTP/1.1 200") for head in heads)
+    for file in (server.settings.data_dir / "thumbnails").glob("*/*"):
+        file.unlink()
+    for reader, writer in readers:
+        assert await reader.read(-1) == made
+        writer.close()
+
+
+async def test_a_rendition_that_fits_on_no_disk_is_503(gallery: Gallery, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "full")
+
+    monkeypatch.setattr(DiskCache, "add", lambda *_: None)
+    monkeypatch.setattr(DiskCache, "open_uncached", full)
+    source = await gallery.add("a.tif", image_bytes("TIFF"), "TIFF", width=300)
+    response = await gallery.get(gallery.links.image(source))
+    assert (response.status_code, response.headers["retry-after"]) == (503, "2")
 
 
 async def test_a_large_image_is_served_as_large_as_browsers_show_it(gallery: Gallery) -> None:
@@ -222,6 +274,8 @@ async def test_serves_a_range(gallery: Gallery, asked: str, status: int, part: s
     assert (response.status_code, response.content) == (status, data[part])
     if status == 206:
         assert response.headers["content-range"].endswith(f"/{len(data)}")
+    if status == 416:
+        assert response.headers["content-range"] == f"bytes */{len(data)}"
 
 
 async def test_serves_the_whole_when_the_range_is_of_another_content(gallery: Gallery) -> None:
