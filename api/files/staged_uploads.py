@@ -22,7 +22,7 @@ from db.ingest import uploads
 from db.ingest.uploads import Awaited, parts
 from schema.errors import log_defect
 
-NAME: Final = re.compile(r"([0-9a-f]{32})(?:-([0-9]{1,5}))?")  # with the number of a part
+NAME: Final = re.compile(r"[0-9a-f]{32}(-[0-9]{1,5})?")  # with the number of a part
 HEADERS: Final = {"x-content-type-options": "nosniff", "cache-control": "no-store"}
 
 
@@ -77,28 +77,39 @@ async def _store(request: Request) -> None:
         if len(data) != upload.size:
             raise HTTPException(400, wrong_size)
         await process.stores.open(upload.input_path).replace(upload.path, bytes(data))
+    await _awaited(process, request)  # if it ended meanwhile, nobody reads what was put, and the next sweep takes it
 
 
 async def _find(process: Runtime, request: Request) -> Awaited:
     """The upload of a URL. Raises HTTPException where the URL is not valid, or the upload is not open any more."""
     name, query = request.path_params["name"], request.query_params
-    found = NAME.fullmatch(name)
     token, expiry = query.get("i", ""), query.get("e", "")
     is_valid = (
-        found is not None
+        NAME.fullmatch(name) is not None
         and all(number.isascii() and number.isdecimal() and len(number) < 18 for number in (token, expiry))
         and process.signer.is_valid(f"/uploads/{name}", int(token), int(expiry), query.get("s", ""), time.time())
     )
     identity = await process.authenticator.identify_id(int(token)) if is_valid else None
-    if found is None or identity is None or not identity.may(Scope.MANAGE):
+    if identity is None or not identity.may(Scope.MANAGE):
         raise HTTPException(403, "This URL is not valid (any more); request the upload again with its key.", CLOSE)
-    staged, number = found.groups()
-    if number is None:
-        upload = await uploads.awaited(process.database, staged)
-    else:
-        upload = await parts.awaited_part(process.database, staged, int(number))
-    if upload is None or not identity.sees(upload.dataset_id):
-        raise HTTPException(
-            404, "No upload is expected at this URL (any more): it was completed, or has expired.", CLOSE
-        )
+    upload = await _awaited(process, request)
+    if not identity.sees(upload.dataset_id):
+        raise _unexpected()
     return upload
+
+
+async def _awaited(process: Runtime, request: Request) -> Awaited:
+    """The upload of a URL that we signed. Raises HTTPException where it is not open any more."""
+    staged, _, number = request.path_params["name"].partition("-")
+    if number:
+        upload = await parts.awaited_part(process.database, staged, int(number))
+    else:
+        upload = await uploads.awaited(process.database, staged)
+    if upload is None:
+        raise _unexpected()
+    return upload
+
+
+def _unexpected() -> HTTPException:
+    message = "No upload is expected at this URL (any more): it was completed, or has expired."
+    return HTTPException(404, message, CLOSE)

@@ -223,9 +223,10 @@ async def request_import_upload(info: Info, input: RequestImportUploadInput) -> 
     id, by, context = number(input.dataset_id, "Dataset"), info.context.identity, info.context
     if not input.size.is_integer():
         raise Invalid("`size` is a whole number of bytes.", path="size")
-    outcome = await write(info, parts.request, id, values(RequestedParts, input, size=int(input.size)), by=by)
+    requested = values(RequestedParts, input, size=int(input.size), expiry=context.links.expiry)
+    outcome = await write(info, parts.request, id, requested, by=by)
     missing = await parts.missing_parts(context.database, context.stores, outcome)
-    urls = await parts.urls(context.stores, outcome, missing, expiry=context.links.expiry)
+    urls = await parts.urls(context.stores, outcome, missing)
     return RequestImportUploadPayload(
         dataset=reference("Dataset", id),
         part_count=outcome.count,
@@ -240,7 +241,7 @@ async def request_import_upload(info: Info, input: RequestImportUploadInput) -> 
             )
             for each, url in zip(missing, urls, strict=True)
         ],
-        expires_at=datetime.fromtimestamp(context.links.expiry, UTC),
+        expires_at=datetime.fromtimestamp(outcome.expiry, UTC),
     )
 
 

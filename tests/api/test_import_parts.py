@@ -14,6 +14,7 @@ from db.ingest import imports
 from db.ingest.uploads import parts
 from db.ingest.uploads.files import STAGING
 from db.postgres.engine import Database
+from db.storage import LocalStore
 from db.storage.s3 import S3Store
 from tests.api.staged_uploads import StagedUploads, open_staged_uploads
 from tests.db.dataset_fixture import image_bytes
@@ -105,6 +106,56 @@ async def test_a_file_is_uploaded_in_parts_and_imported(script: StagedUploads) -
     assert (await script.listed(), await script.staged()) == (sorted(IMAGES), 0)
     assert await script.store.read("cat/7.png") == IMAGES["cat/7.png"]
     assert [part["number"] for part in await missing(script, data)] == [0, 1]
+
+
+async def sweep(script: StagedUploads) -> int:
+    """What is staged after a sweep."""
+    await script.do("UPDATE import_upload SET sweep_at = least(sweep_at, now())")
+    async with stores(script.settings) as opened:
+        await parts.sweep(script.database, opened.open)
+    return await script.staged()
+
+
+async def sweep_after_urls(script: StagedUploads) -> tuple[int, int]:
+    """What is staged and known after a sweep an hour after the last URL has ended."""
+    await script.do("UPDATE import_upload SET urls_until = now() - interval '61 min', sweep_at = now()")
+    staged = await sweep(script)
+    return staged, int(await script.database.value("SELECT count(*) FROM import_upload"))
+
+
+async def test_a_url_of_a_part_that_is_used_after_the_import_leaves_nothing(script: StagedUploads) -> None:
+    data = archive()
+    [first, _] = await missing(script, data)
+    await put_all(script, data)
+    await run_import(script)
+    assert await code(script, IMPORT, uploadKey="set") == "NOT_FOUND"
+    status = (await script.put(first, data[:SIZE])).status_code
+    assert status == (200 if script.kind == "s3" else 404), "a bucket takes it while the URL is valid"
+    assert await script.staged() == (status == 200)
+    assert await sweep_after_urls(script) == (0, 0)
+
+
+async def test_a_part_that_arrives_when_the_upload_ends_is_refused_and_cleared_away(
+    database: Database,
+    database_url: str,
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    data = archive()
+    replace = LocalStore.replace
+    async with open_staged_uploads("local", request, database, database_url, tmp_path) as script:
+
+        async def late(store: LocalStore, path: str, piece: bytes) -> None:
+            await script.do("UPDATE import_upload SET expires_at = now()")
+            assert await sweep(script) == 0
+            await replace(store, path, piece)
+
+        [first, _] = await missing(script, data)
+        monkeypatch.setattr(LocalStore, "replace", late)
+        assert (await script.put(first, data[:SIZE])).status_code == 404
+        assert await script.staged() == 1
+        assert await sweep_after_urls(script) == (0, 0)
 
 
 async def test_parts_that_nobody_asks_for_are_cleared_away(

@@ -3,14 +3,15 @@ put together. Parts are numbered from 0 and all have `PART` bytes, but for the l
 so a script that lost its connection asks which are missing, and sends those.
 
 The parts are staged where uploads are. They are cleared away when an import has succeeded, and else when nobody has
-asked for them for a week. Objects go before rows: whoever dies in between leaves the row to the next sweep.
+asked for them for a week; and once more an hour after their last URL has ended, as until then some may be put again.
+Objects go before rows: whoever dies in between leaves the row to the next sweep.
 """
 
 import asyncio
 import secrets
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from datetime import timedelta
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import asyncpg
@@ -18,12 +19,12 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from db.errors import Conflict, DomainError, Invalid, NotFound
 from db.formats import names
-from db.history.changes import lock_dataset
+from db.history.changes import RetryTransaction, lock_dataset
 from db.identity.tokens import Identity
 from db.ingest.uploads.destinations import open_store
 from db.ingest.uploads.files import STAGING, checked_name
 from db.ingest.uploads.staging import Awaited
-from db.ingest.uploads.upload_requests import KEY_BYTES, seconds_until
+from db.ingest.uploads.upload_requests import GRACE, KEY_BYTES, seconds_until
 from db.postgres import sql
 from db.postgres.engine import Database
 from db.storage import Stores
@@ -41,16 +42,18 @@ BATCH: Final = 10  # files that a sweep clears at once
 
 @dataclass(frozen=True, slots=True)
 class RequestedParts:
-    """A file that a client has. `size` in bytes."""
+    """A file that a client has. `size` in bytes; `expiry` of the URLs, in seconds since 1970."""
 
     key: str
     file_name: str
     size: int
+    expiry: int
 
 
 @dataclass(frozen=True, slots=True)
 class PartedUpload:
-    """A row. `uploaded`: parts from the first on that are known to be there."""
+    """A row. `uploaded`: parts from the first on that are known to be there. `expiry` of the URLs that are made for it
+    now."""
 
     dataset_id: int
     key: str
@@ -59,6 +62,7 @@ class PartedUpload:
     staged: str
     uploaded: int
     input_path: str
+    expiry: int = 0
 
     @property
     def count(self) -> int:
@@ -72,7 +76,8 @@ class PartedUpload:
 
 
 async def request(session: AsyncSession, dataset_id: int, requested: RequestedParts, *, by: Identity) -> PartedUpload:
-    """The upload of a key: a new one, or the same as before, kept for longer. Raises Invalid, Conflict."""
+    """The upload of a key: a new one, or the same as before, kept for longer. Raises Invalid, Conflict, and
+    RetryTransaction when it has ended in this moment."""
     key = requested.key
     if not (names.is_storable(key) and key.isprintable() and 1 <= len(key.encode()) <= KEY_BYTES):
         raise Invalid(f"A key has 1 to {KEY_BYTES} bytes, none of them a control character.")
@@ -90,13 +95,15 @@ async def request(session: AsyncSession, dataset_id: int, requested: RequestedPa
         size=requested.size,
         staged=secrets.token_hex(16),
         kept=KEPT,
+        urls_until=datetime.fromtimestamp(requested.expiry, UTC),
     )
-    assert row is not None
+    if row is None:
+        raise RetryTransaction
     found = PartedUpload(**row)
     if (found.file_name, found.size) != (checked_name(requested.file_name), requested.size):
         known = names.excerpt(found.file_name)
         raise Conflict(f"This key belongs to `{known}` of {found.size} bytes; use another key for another file.")
-    return found
+    return replace(found, expiry=requested.expiry)
 
 
 async def missing_parts(
@@ -121,9 +128,9 @@ async def missing_parts(
     return missing[:most]
 
 
-async def urls(stores: Stores, upload: PartedUpload, numbers: Iterable[int], *, expiry: int) -> list[str | None]:
+async def urls(stores: Stores, upload: PartedUpload, numbers: Iterable[int]) -> list[str | None]:
     """The store's own URLs; None where it has none."""
-    store, seconds = open_store(stores, upload.input_path), seconds_until(expiry)
+    store, seconds = open_store(stores, upload.input_path), seconds_until(upload.expiry)
     return [
         await store.upload_url(STAGING + upload.name_of(each), size=upload.size_of(each), seconds=seconds)
         for each in numbers
@@ -145,7 +152,7 @@ async def whole(database: Database, stores: Stores, dataset_id: int, key: str, *
 
 
 async def staged_as(database: Database, name: str) -> PartedUpload:
-    """The upload whose parts have this name. Raises NotFound."""
+    """The upload whose parts have this name, also while an import of it ends. Raises NotFound."""
     async with database.reading() as connection:
         row = await sql.first(connection, SQL.staged_as, name=name)
     if row is None:
@@ -155,11 +162,9 @@ async def staged_as(database: Database, name: str) -> PartedUpload:
 
 async def awaited_part(database: Database, name: str, number: int) -> Awaited | None:
     """The part that is awaited under a URL that we signed. None: none is, or no longer."""
-    try:
-        upload = await staged_as(database, name)
-    except NotFound:
-        return None
-    if number >= upload.count:
+    async with database.reading() as connection:
+        row = await sql.first(connection, SQL.awaited, name=name)
+    if row is None or number >= (upload := PartedUpload(**row)).count:
         return None
     path = STAGING + upload.name_of(number)
     return Awaited(upload.dataset_id, upload.input_path, path, upload.size_of(number))
@@ -180,7 +185,7 @@ async def sweep(database: Database, opener: OpenStore) -> None:
             return
         gone = [row["staged"] for row in due if await _is_gone(opener, row)]
         async with database.writing() as session:
-            await sql.run(session, SQL.forget, staged=gone)
+            await sql.run(session, SQL.forget, staged=gone, grace=GRACE)
 
 
 async def clear(database: Database, opener: OpenStore, *, dataset_id: int) -> None:

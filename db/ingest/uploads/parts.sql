@@ -4,9 +4,11 @@ UPDATE import_upload SET key = staged WHERE dataset_id = :dataset_id AND key = :
 
 -- name: request
 WITH written AS (
-    INSERT INTO import_upload (dataset_id, key, file_name, size, staged, expires_at)
-    VALUES (:dataset_id, :key, :file_name, :size, :staged, now() + :kept::interval)
-    ON CONFLICT (dataset_id, key) DO UPDATE SET expires_at = excluded.expires_at
+    INSERT INTO import_upload (dataset_id, key, file_name, size, staged, expires_at, urls_until)
+    VALUES (:dataset_id, :key, :file_name, :size, :staged, now() + :kept::interval, :urls_until::timestamptz)
+    ON CONFLICT (dataset_id, key) DO UPDATE SET
+        expires_at = excluded.expires_at, urls_until = greatest(import_upload.urls_until, excluded.urls_until)
+    WHERE import_upload.expires_at > clock_timestamp()
     RETURNING dataset_id, key, file_name, size, staged, uploaded
 )
 SELECT written.*, dataset.input_path FROM written JOIN dataset ON dataset.id = dataset_id
@@ -14,12 +16,17 @@ SELECT written.*, dataset.input_path FROM written JOIN dataset ON dataset.id = d
 -- name: of_key
 SELECT dataset_id, key, file_name, size, staged, uploaded, input_path
 FROM import_upload JOIN dataset ON dataset.id = dataset_id
-WHERE dataset_id = :dataset_id AND key = :key AND deleted_at IS NULL
+WHERE dataset_id = :dataset_id AND key = :key AND expires_at > now() AND deleted_at IS NULL
 
 -- name: staged_as
 SELECT dataset_id, key, file_name, size, staged, uploaded, input_path
 FROM import_upload JOIN dataset ON dataset.id = dataset_id
 WHERE staged = :name AND deleted_at IS NULL
+
+-- name: awaited
+SELECT dataset_id, key, file_name, size, staged, uploaded, input_path
+FROM import_upload JOIN dataset ON dataset.id = dataset_id
+WHERE staged = :name AND expires_at > now() AND deleted_at IS NULL
 
 -- name: of_dataset
 SELECT dataset_id, key, file_name, size, staged, uploaded, input_path
@@ -47,4 +54,9 @@ WHERE dataset.id = u.dataset_id
 RETURNING u.dataset_id, u.key, u.file_name, u.size, u.staged, u.uploaded, dataset.input_path
 
 -- name: forget
-DELETE FROM import_upload WHERE staged = ANY(:staged::text[]) AND expires_at <= now()
+-- What may still be put by a URL is cleared away later.
+WITH kept AS (
+    UPDATE import_upload SET sweep_at = urls_until + :grace::interval
+    WHERE staged = ANY(:staged::text[]) AND urls_until + :grace::interval > now()
+)
+DELETE FROM import_upload WHERE staged = ANY(:staged::text[]) AND urls_until + :grace::interval <= now()

@@ -1,0 +1,1 @@
+ALTER TABLE import_upload DROP COLUMN urls_until;
