@@ -739,7 +739,8 @@ CREATE TABLE public.import_upload (
     size bigint NOT NULL,
     uploaded integer DEFAULT 0 NOT NULL,
     expires_at timestamp with time zone NOT NULL,
-    sweep_at timestamp with time zone DEFAULT '-infinity'::timestamp with time zone NOT NULL
+    sweep_at timestamp with time zone DEFAULT '-infinity'::timestamp with time zone NOT NULL,
+    urls_until timestamp with time zone DEFAULT (now() + '7 days'::interval) NOT NULL
 );
 
 CREATE TABLE public.job (
