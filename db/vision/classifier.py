@@ -58,19 +58,15 @@ class Moments:
 
 @dataclass(frozen=True, slots=True)
 class Discriminants:
-    """One for each label: a direction, an offset, and how frequent the label is, as a logarithm."""
+    """One for each label: a direction, and an offset, which knows how frequent the label is. It is infinite for a label
+    that no image has, or all."""
 
     weights: Array
     offsets: Array
-    priors: Array
     is_exclusive: bool
 
     def scores(self, scaled: Array) -> Array:
         found: Array = scaled @ self.weights + self.offsets
-        return found
-
-    def logits(self, scores: Array, temperature: float) -> Array:
-        found: Array = scores / temperature + self.priors
         return found
 
     def logarithms(self, logits: Array) -> Array:
@@ -82,7 +78,7 @@ class Discriminants:
 
     def probabilities(self, scores: Array, temperature: float) -> Array:
         """Of labels that exclude each other they add up to 1."""
-        found: Array = np.exp(self.logarithms(self.logits(scores, temperature)))
+        found: Array = np.exp(self.logarithms(scores / temperature))
         return found
 
 
@@ -139,9 +135,8 @@ def _of_classes(scaled: Array, targets: Array, labels: int, dimensions: int) -> 
     center = scaled.mean(axis=0)
     weights = Covariance.of(scaled - means[targets], dimensions).solve((means - center).T)
     offsets = -((means + center) / 2 * weights.T).sum(axis=1)
-    absent = sizes == 0  # in a part of the images
     priors = np.log((sizes + 1) / (len(scaled) + len(sizes)))
-    return Discriminants(weights, offsets, np.where(absent, -np.inf, priors), is_exclusive=True)
+    return Discriminants(weights, np.where(sizes > 0, offsets + priors, -np.inf), is_exclusive=True)
 
 
 def _of_labels(scaled: Array, members: Array, dimensions: int) -> Discriminants:
@@ -150,13 +145,13 @@ def _of_labels(scaled: Array, members: Array, dimensions: int) -> Discriminants:
     sizes, others = members.sum(axis=0), (1 - members).sum(axis=0)
     means = (members.T @ scaled) / np.maximum(sizes, 1)[:, None]
     rest = ((1 - members).T @ scaled) / np.maximum(others, 1)[:, None]
-    apart = (means - rest).T * ((sizes > 0) & (others > 0))  # a label that all have, or none, is told by that alone
+    apart = (means - rest).T
     weights = Covariance.of(scaled - scaled.mean(axis=0), dimensions).solve(apart)
     between = sizes * others / len(scaled) ** 2 * (apart * weights).sum(axis=0)
     weights = weights / np.maximum(1 - between, LEAST_WITHIN)
     offsets = -((means + rest) / 2 * weights.T).sum(axis=1)
-    priors = np.log((sizes + 1) / (others + 1))
-    return Discriminants(weights, offsets, priors, is_exclusive=False)
+    offsets = np.where(sizes > 0, offsets + np.log((sizes + 1) / (others + 1)), -np.inf)
+    return Discriminants(weights, np.where(others > 0, offsets, np.inf), is_exclusive=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -122,15 +122,16 @@ def _loss(found: list[Part], targets: Array, temperature: float) -> float:
     doubt = 1 / (len(targets) + 2)
     total = 0.0
     for part in found:
-        known, logits = targets[part.images], part.trained.logits(part.scores, temperature)
-        logs = part.trained.logarithms(logits)
+        known, logits = targets[part.images], part.scores / temperature
+        is_known = np.isfinite(logits)  # of what the others have, and not all of them
         if part.trained.is_exclusive:
-            has = np.eye(logs.shape[1], dtype=bool)[known]
-            likely = np.where(has, 1 - doubt, doubt / max(1, logs.shape[1] - 1))
-            total -= float((likely * np.where(np.isfinite(logs), logs, 0.0)).sum())
+            has = np.eye(logits.shape[1], dtype=bool)[known]
+            likely = np.where(has, 1 - doubt, doubt / max(1, logits.shape[1] - 1))
+            total -= float((likely * np.where(is_known, part.trained.logarithms(logits), 0.0)).sum())
         else:
-            likely = np.where(known, 1 - doubt, doubt)
-            total -= float((logs - (1 - likely) * logits).sum())
+            likely, finite = np.where(known, 1 - doubt, doubt), np.where(is_known, logits, 0.0)
+            logs = part.trained.logarithms(finite) - (1 - likely) * finite
+            total -= float((is_known * logs).sum())
     return total
 
 
