@@ -328,7 +328,11 @@ class Settings(Section, alias_generator=_variables("LABELGRAPH_")):
         1, "processes of `serve` that accept connections on one socket; several have a worker beside them"
     )
     worker: Flag = setting(True, "run a worker inside `serve`")
-    jobs: PositiveInt = setting(2, "jobs that one worker runs at once")
+    jobs: PositiveInt = setting(
+        2,
+        "jobs that one worker runs at once; exports and dry runs of syncs, which the scope `read` may start, come "
+        "after all others and leave one of several slots free",
+    )
     removal_percent: Percent = setting(
         50, "percentage of a dataset's samples that a sync may remove without `removeMany`"
     )

@@ -121,6 +121,7 @@ class Worker:
     wake: asyncio.Event = field(default_factory=asyncio.Event)  # there may be a job to claim, or the session ends
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     can_claim: bool = True  # whether the last attempt to claim a job succeeded
+    of_readers: int = 0  # jobs, running or just being claimed, that tokens that may only read can start
 
     async def run(self) -> None:
         """Return when the worker is to stop; raise what ended the session otherwise."""
@@ -177,18 +178,25 @@ class Worker:
                     ended(await jobs.run(self.database, job, self._work, stopping=self.stopping))
             except Exception:
                 log.exception("the end of job %s could not be written; it is left to the sweep", job.id)
+            finally:
+                self.of_readers -= job.is_of_reader
 
     async def _claim(self) -> Claim | None:
-        """The next job. A failure does not end the session, which would interrupt running jobs: the next poll tries
-        again, and until one succeeds the worker counts as not working."""
-        self.can_claim = False
+        """The next job; of those that come last only if they leave one of several slots to the others. A failure does
+        not end the session, which would interrupt running jobs: the next poll tries again, and until one succeeds the
+        worker counts as not working."""
+        job, self.can_claim = None, False
+        of_readers = self.of_readers < max(1, self.settings.jobs - 1)
+        self.of_readers += of_readers
         try:
-            job = await jobs.claim(self.database, self.number)
+            job = await jobs.claim(self.database, self.number, of_readers=of_readers)
         except DatabaseUnavailable:
             return None
         except Exception:
             log.exception("no job could be claimed, and the next poll tries again")
             return None
+        finally:
+            self.of_readers -= of_readers and not (job is not None and job.is_of_reader)
         self.can_claim = True
         return job
 

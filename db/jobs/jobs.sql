@@ -36,14 +36,21 @@ WHERE id = :job_id AND status IN ('QUEUED', 'RUNNING') AND NOT cancel_requested
 RETURNING status
 
 -- name: claim
+-- Of all that is due, first what somebody may wait for who manages the dataset: exports and dry runs of syncs, which whoever
+-- may read may start, take turns among themselves for what is left.
 UPDATE job SET status = 'RUNNING', epoch = epoch + 1, worker = :worker, step = step + 1, claims = claims + 1,
                attempts = attempts + 1, heartbeat_at = clock_timestamp(),
                started_at = coalesce(started_at, clock_timestamp())
-WHERE id = (
-    SELECT id FROM job WHERE status = 'QUEUED' AND due_at <= now() ORDER BY due_at, id LIMIT 1
-    FOR NO KEY UPDATE SKIP LOCKED
+WHERE id = coalesce(
+    (SELECT id FROM job
+     WHERE status = 'QUEUED' AND due_at <= now() AND NOT (kind = 'EXPORT' OR kind = 'SYNC' AND is_dry_run)
+     ORDER BY due_at, id LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED),
+    (SELECT id FROM job
+     WHERE status = 'QUEUED' AND due_at <= now() AND (kind = 'EXPORT' OR kind = 'SYNC' AND is_dry_run) AND :of_readers
+     ORDER BY due_at, id LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED)
 )
-RETURNING id, dataset_id, kind, epoch, attempts, claims, arguments::text, checkpoint::text, requested_by
+RETURNING id, dataset_id, kind, epoch, attempts, claims, arguments::text, checkpoint::text, requested_by,
+          kind = 'EXPORT' OR kind = 'SYNC' AND is_dry_run AS is_of_reader
 
 -- name: finish
 -- Returns no row if the claim is no longer valid.

@@ -4,7 +4,8 @@
        ▲                   │
        └──── release ──────┘   the worker stops, or `sweep` finds it dead
 
-A claim locks the row that is due first (FOR NO KEY UPDATE SKIP LOCKED) and raises its epoch. Whoever changes the row
+A claim locks the row that is due first (FOR NO KEY UPDATE SKIP LOCKED) and raises its epoch. Exports and dry runs of
+syncs, which change nothing and which a token that may only read starts, come after all others. Whoever changes the row
 of a running job later does so only under that epoch: a worker that was taken for dead and comes back can write nothing.
 
 A worker holds a session lock under its own number as long as its connection lasts. Postgres frees the lock the moment
@@ -60,7 +61,8 @@ QUEUE_CHANNEL: Final = "labelgraph_queue"  # a job was queued
 
 @dataclass(slots=True)
 class Claim:
-    """A job that a worker runs. `progress` and `scanned` are the latest figures; the heartbeat writes them."""
+    """A job that a worker runs. `progress` and `scanned` are the latest figures; the heartbeat writes them.
+    `is_of_reader`: a token that may only read can have started it."""
 
     id: int
     dataset_id: int
@@ -71,6 +73,7 @@ class Claim:
     arguments: dict[str, Any]
     checkpoint: dict[str, Any]
     requested_by: str
+    is_of_reader: bool = False
     progress: float = 0.0
     scanned: int = 0
     changed: bool = field(default=True)  # since the last heartbeat
@@ -166,14 +169,15 @@ async def register_worker(connection: asyncpg.Connection) -> AsyncGenerator[int,
                 await sql.run(connection, SQL.unlock_worker, lock_class=LOCK_CLASS, worker=worker)
 
 
-async def claim(database: Database, worker: int) -> Claim | None:
-    """The job that is due first, now running under a new epoch. None: no job is due.
+async def claim(database: Database, worker: int, *, of_readers: bool = True) -> Claim | None:
+    """The job that is due first, now running under a new epoch. None: no job is due. `of_readers`: also those that come
+    last.
 
     A job that was claimed too often without progress fails here.
     """
     while True:
         async with database.writing() as session:
-            row = await sql.first(session, SQL.claim, worker=worker)
+            row = await sql.first(session, SQL.claim, worker=worker, of_readers=of_readers)
             if row is None:
                 return None
             await notify(session, "job", row["id"])

@@ -92,6 +92,27 @@ async def test_runs_a_job(dataset: DatasetFixture, tmp_path: Path) -> None:
         await wait_until(has(dataset, job_id, status="SUCCEEDED", added=30))
 
 
+async def test_dry_runs_leave_one_slot_to_others(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = asyncio.Event()
+
+    async def run(_: Database, job: jobs.Claim, *__: object) -> None:
+        if job.is_of_reader:
+            await opened.wait()
+
+    monkeypatch.setattr("db.ingest.sync.run", run)
+    first, second, third = [await dataset_fixture.local(database, tmp_path) for _ in range(3)]
+    async with working(database, tmp_path, jobs=2):
+        dry = [(each, await each.start(dry_run=True)) for each in (first, second)]
+        await wait_until(has(*dry[0], status="RUNNING"))
+        await wait_until(has(third, await third.start(), status="SUCCEEDED"))
+        assert (await second.job(dry[1][1]))["status"] == "QUEUED"
+        opened.set()
+        for each in dry:
+            await wait_until(has(*each, status="SUCCEEDED"))
+
+
 async def test_the_owner_says_how_much_a_sync_may_remove(dataset: DatasetFixture, tmp_path: Path) -> None:
     fill(dataset, 4)
     await dataset.sync()
@@ -162,11 +183,11 @@ async def test_a_claim_that_fails_interrupts_no_running_job(
 ) -> None:
     claim, fails, failed = jobs.claim, False, asyncio.Event()
 
-    async def claim_or_fail(*arguments: Any) -> jobs.Claim | None:
+    async def claim_or_fail(*arguments: Any, **named: Any) -> jobs.Claim | None:
         if fails and not failed.is_set():
             failed.set()
             raise asyncpg.LockNotAvailableError("canceling statement due to lock timeout")
-        return await claim(*arguments)
+        return await claim(*arguments, **named)
 
     monkeypatch.setattr(jobs, "claim", claim_or_fail)
     monkeypatch.setattr(worker, "POLL", 0.1)

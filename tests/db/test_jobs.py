@@ -66,6 +66,17 @@ async def test_jobs_are_claimed_in_the_order_in_which_they_are_due(database: Dat
     assert [claim and claim.id for claim in claims] == [ids[2], ids[3], ids[0], None]
 
 
+async def test_what_those_who_only_read_have_started_is_claimed_last(database: Database) -> None:
+    datasets = [await dataset_fixture.memory(database) for _ in range(4)]
+    dry, export = await datasets[0].start(dry_run=True), await datasets[1].start()
+    syncs = [await each.start() for each in datasets[2:]]
+    await datasets[1].do("UPDATE job SET kind = 'EXPORT' WHERE id = $1", export)
+    claims = [await jobs.claim(database, WORKER, of_readers=False) for _ in range(3)]
+    assert [claim and (claim.id, claim.is_of_reader) for claim in claims] == [(id, False) for id in syncs] + [None]
+    claims = [await jobs.claim(database, WORKER) for _ in range(3)]
+    assert [claim and (claim.id, claim.is_of_reader) for claim in claims] == [(dry, True), (export, True), None]
+
+
 async def test_claims_at_the_same_time_get_different_jobs(database: Database) -> None:
     ids = [await (await dataset_fixture.memory(database)).start() for _ in range(6)]
     claims = await asyncio.gather(*(jobs.claim(database, WORKER) for _ in range(8)))
@@ -78,7 +89,7 @@ async def test_a_claim_reads_the_index_of_due_jobs(dataset: DatasetFixture) -> N
     async with dataset.database.reading() as connection:
         await connection.execute("SET enable_seqscan = off; SET plan_cache_mode = force_generic_plan")
         await connection.execute(f"PREPARE claim AS {statement}")
-        plan = "\n".join(row[0] for row in await connection.fetch("EXPLAIN EXECUTE claim (7)"))
+        plan = "\n".join(row[0] for row in await connection.fetch("EXPLAIN EXECUTE claim (7, true)"))
         await connection.execute("DEALLOCATE claim; RESET enable_seqscan; RESET plan_cache_mode")
     assert "Index Scan using job_due" in plan
 
