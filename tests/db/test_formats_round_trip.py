@@ -14,7 +14,7 @@ from db.formats.datasets.readers import READERS, detect
 from db.formats.datasets.records import AnnotatedImage, is_confirmed
 from db.formats.shapes import BoundingBox, Circle, Point, Polygon, Polyline, Position, Raster, Shape, validated
 from tests.db.dataset_files import read
-from tests.db.exported import export, image
+from tests.db.exported import export, image, losses
 
 SEEDS = range(8)
 LABELS = ("cat", "dog", "狗", "a b&<\"'>", "no", "1")
@@ -40,6 +40,49 @@ WITH_IMAGES = ("WEBDATASET", "PARQUET", "IMAGE_FOLDER", "IMAGE_TEXT")
 NAMES_OF_FOLDERS = ("cat", "dog", "狗", "no", "1")
 """In `READERS` a Croissant is the CSV that it describes."""
 READ_AS = {"CROISSANT": "CSV"}
+
+
+@pytest.mark.parametrize("has_splits", [None, False])
+@pytest.mark.parametrize("name", sorted(SHAPES.keys() - {"IMAGE_TEXT"}))
+def test_a_usage_that_no_split_says_is_not_made_up(name: str, has_splits: bool | None) -> None:
+    """Neither where there is none, nor where all images are to be in one part."""
+    box = ParsedAnnotation("cat", None if name == "IMAGE_FOLDER" else BoundingBox(1, 2, 30, 40))
+    usages = (None, "INFERENCE") if has_splits is None else (None, "INFERENCE", "EVAL")
+    images = [
+        image(f"{number}.png", box, number=number, usage=usage, state="LABELED")
+        for number, usage in enumerate(usages, start=1)
+    ]
+    kind = "IMAGE_CLASSIFICATION" if name == "IMAGE_FOLDER" else "OBJECT_DETECTION"
+    options = {} if has_splits is None or "has_splits" not in FORMATS[name].options else {"has_splits": has_splits}
+    mode = "INCLUDED" if name in WITH_IMAGES else "NONE"
+    _, files = export(name, images, "cat", type=kind, mode=mode, **options)
+    if name == "WEBDATASET":
+        files = {"train-set-000000.tar": tarred(files)}
+    records, problems = read(READERS[READ_AS.get(name, name)], files, kind)
+    says_usage = name in ("CSV", "CROISSANT", "JSON_LINES", "LABEL_STUDIO", "HUGGING_FACE", "PARQUET", "WEBDATASET")
+    assert not problems
+    assert [record.usage for record in records] == [usage if says_usage else None for usage in usages]
+
+
+def test_yolo_for_classification_says_that_its_one_folder_is_no_usage() -> None:
+    images = [
+        image(f"{number}.png", ParsedAnnotation("cat"), number=number, usage=usage)
+        for number, usage in enumerate((None, "INFERENCE", None), start=1)
+    ]
+    for one, has_splits, count in ((images, None, 3), ([replace(images[0], usage="TRAIN")], False, 0)):
+        format_, _ = export("YOLO", one, "cat", type="IMAGE_CLASSIFICATION", mode="INCLUDED", has_splits=has_splits)
+        assert losses(format_) == ({"UNSPLIT": count} if count else {})
+
+
+def test_a_label_may_be_called_as_a_usage() -> None:
+    images = [image(f"{number}.png", ParsedAnnotation(name)) for number, name in enumerate(("train", "cat"), start=1)]
+    _, files = export("IMAGE_FOLDER", images, "train", "cat", type="IMAGE_CLASSIFICATION", mode="INCLUDED")
+    records, problems = read(READERS["IMAGE_FOLDER"], files, "IMAGE_CLASSIFICATION")
+    assert not problems
+    assert {(each.path, (each.annotations or ())[0].label, each.usage) for each in records} == {
+        ("train/1.png", "train", None),
+        ("cat/2.png", "cat", None),
+    }
 
 
 class Dataset:

@@ -2,7 +2,8 @@
 columns; pixels are those of the upright image, which `datasets` shows.
 
 Labels of whole images are in `labels`, and the first of them in `label`, boxes in `objects`, each as x, y, width and
-height, with the outline of what is no box. `README.md` says which files are which split.
+height, with the outline of what is no box. `README.md` says which files are which split; where nothing is split all are
+called `train`, and `usage` says what the usage is.
 """
 
 from abc import ABC, abstractmethod
@@ -86,17 +87,19 @@ class _Metadata(Document):
         if self.format.part_of(image) != self.part:
             return (b"",)
         link = {} if image.url is None else {"url": image.url}
-        line = {"file_name": image.file_path} | row(image, self.format.facts.type) | link
+        line = {"file_name": image.file_path} | row(image, self.format.facts) | link
         return (orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE),)
 
 
-def row(image: AnnotatedImage, kind: str) -> dict[str, Any]:
+def row(image: AnnotatedImage, facts: DatasetFacts) -> dict[str, Any]:
     """The columns beside the image. Each row has the same, as `datasets` expects."""
     upright = image.upright
     labels = list(dict.fromkeys(each.label for each in upright.confirmed if each.shape is None))
     found: dict[str, Any] = {"width": upright.raster.width, "height": upright.raster.height}
     found |= {"label": labels[0] if labels else None, "labels": labels}
-    if kind == "IMAGE_CLASSIFICATION":
+    if not facts.is_split:
+        found["usage"] = image.usage
+    if facts.type == "IMAGE_CLASSIFICATION":
         return found
     drawn = [each for each in upright.confirmed if isinstance(each.shape, BoundingBox | Polygon | Circle)]
     outlines = [list(map(float, coordinates(each.shape))) if isinstance(each.shape, Polygon) else [] for each in drawn]

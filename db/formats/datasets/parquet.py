@@ -56,7 +56,7 @@ class ParquetFile:
         return self.size
 
     def add(self, image: AnnotatedImage, data: bytes | None) -> bytes:
-        found = row(image, self.facts.type)
+        found = row(image, self.facts)
         numbers = self.facts.label_numbers
         found["label"] = None if found["label"] is None else numbers[found["label"]]
         found["labels"] = [numbers[label] for label in found["labels"]]
@@ -129,6 +129,9 @@ def _schema(arrow: Any, facts: DatasetFacts) -> Any:
         *(("width", arrow.int32()), ("height", arrow.int32())),
         *(("label", arrow.int64()), ("labels", arrow.list_(arrow.int64()))),
     ]
+    if not facts.is_split:
+        columns.append(("usage", arrow.string()))
+        features["usage"] = text
     if facts.type != "IMAGE_CLASSIFICATION":
         numbers = arrow.list_(arrow.list_(arrow.float64()))
         objects = [("bbox", numbers), ("categories", arrow.list_(arrow.int64())), ("segmentation", numbers)]

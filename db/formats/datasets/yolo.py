@@ -10,7 +10,8 @@ An image with an empty label file is one on which nothing is. So images that nob
 are those of whose labels none can be expressed.
 
 Readers require a part for training and one for validation: where the dataset has no such split, `data.yaml` names
-another part in its place.
+another part in its place. Where it has none at all, everything is in `train`, and a comment tells our own reader that
+this says nothing of the usage.
 """
 
 from collections.abc import Iterator, Sequence
@@ -48,8 +49,12 @@ TASKS: Final[dict[str, tuple[YoloTask, ...]]] = {  # by the type of the dataset,
     "IMAGE_SEGMENTATION": ("SEGMENT", "DETECT", "ORIENTED_BOXES"),
 }
 NOT_EXPRESSED: Final = Loss("NOT_EXPRESSED", "Images none of whose labels can be expressed are left out.")
+UNSPLIT_LOSS: Final = Loss(
+    "UNSPLIT", "Images without a split are in `train`: whoever reads them takes that for their usage."
+)
 CIRCLE_POINTS: Final = 32
 UNSPLIT: Final = "train"
+NOT_SPLIT: Final = "# Nothing is split: all images are in `train`, whatever their usage."
 
 
 class Yolo(Format):
@@ -113,7 +118,8 @@ class Yolo(Format):
         parts = self.facts.splits or (UNSPLIT,)
         train = "train" if "train" in parts else parts[0]
         val = "val" if "val" in parts else "test" if "test" in parts else train
-        lines = [f"train: images/{train}", f"val: images/{val}"]
+        lines = [] if self.facts.is_split else [NOT_SPLIT]
+        lines += [f"train: images/{train}", f"val: images/{val}"]
         lines += ["test: images/test"] if "test" in parts else []
         names = [f"  {label.number}: {orjson.dumps(label.name).decode()}" for label in self.facts.labels]
         lines += [f"nc: {len(names)}", "names:" if names else "names: {}", *names, ""]
@@ -151,6 +157,12 @@ class Yolo(Format):
 
 class _Folders(ImageFolder):
     """Every image is in a split."""
+
+    def includes(self, image: AnnotatedImage) -> bool:
+        is_included = super().includes(image)
+        if is_included and not self.facts.is_split and image.usage != "TRAIN":
+            self.losses.add(UNSPLIT_LOSS, image)
+        return is_included
 
     def split_of(self, image: AnnotatedImage) -> str:
         return part_of(image, self.facts)

@@ -85,13 +85,14 @@ def record(item: Mapping[str, Any], name: str, location: str, options: ReadOptio
         problems.append(Problem(location, f"An image has at most {MAX_ANNOTATIONS:,} annotations."))
     whole = {each.label: each for each in reversed(annotations) if each.shape is None}
     annotations = [each for each in annotations if each.shape is not None or whole[each.label] is each]
+    is_usage_said = "usage" in said or (len(known) < len(item) and "usage" in meanings(list(item)))  # also as null
     hard = said.get("hard")
     return ImageRecord(
         path,
         location,
         tuple(annotations) if annotations or not items else None,
         values.size(said.get("width", said.get("either width")), said.get("height", said.get("either height"))),
-        values.usage(said.get("usage")) if "usage" in said else values.usage_in(name),
+        values.usage(said.get("usage")) if is_usage_said else values.usage_in(name),
         hard if isinstance(hard, bool) else None,
         tuple(problems),
         has_suffix="path" in said or bool(suffix(path)),

@@ -157,7 +157,7 @@ class _Shard:
                 drawn="UPRIGHT",
                 content=group.content,
                 contained=contained,
-                usage=record.usage or values.usage_in(self.name),
+                usage=record.usage if "json" in group.said else values.usage_in(self.name),
             )
         except Invalid as refused:
             yield Problem(location, refused.message)

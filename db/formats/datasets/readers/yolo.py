@@ -5,7 +5,8 @@
     … confidence                     what a model wrote
 
 Names of classes are in `data.yaml`, or in `classes.txt`, `obj.names` or another `.names`; which images are for which
-usage in `data.yaml`, by their folders or in lists of them. Labels of whole images are in folders: `image_folder`.
+usage in `data.yaml`, by their folders or in lists of them, unless it is one of ours that says that nothing is split.
+Labels of whole images are in folders: `image_folder`.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -19,6 +20,7 @@ from db.formats.datasets.readers.lines import text_lines
 from db.formats.datasets.readers.pairs import Pair, Pairing, image_of, is_image, pairing, with_contents
 from db.formats.datasets.readers.yaml_file import read_yaml
 from db.formats.datasets.reading import MAX_ANNOTATIONS, Files, ImageRecord, Problem, ReadOptions, Usage
+from db.formats.datasets.yolo import NOT_SPLIT
 from db.formats.shapes import BoundingBox, Polygon, Position, Shape
 from db.formats.sidecars.content import decoded
 
@@ -56,6 +58,7 @@ class _Description:
         self.folders: list[tuple[str, Usage]] = []
         self.lists: list[tuple[str, Usage]] = []
         self.has_keypoints = False
+        self.is_split = True
 
     @classmethod
     def of(cls, files: Files) -> "_Description":
@@ -75,7 +78,10 @@ class _Description:
                 refused = wrong
                 continue
             if isinstance(found, dict) and found.get("names"):
-                return cls._of_yaml(found)
+                description = cls._of_yaml(found)
+                with files.open(name) as file:
+                    description.is_split = file.read(len(NOT_SPLIT)) != NOT_SPLIT.encode()
+                return description
         for name in named:
             with files.open(name) as file:
                 lines = [line.strip() for line, _ in zip(text_lines(file), range(MAX_CLASSES), strict=False)]
@@ -119,6 +125,8 @@ class _Description:
                             pairs.add_usage(values.text(line, name), usage)
 
     def usage(self, path: str, pairs: Pairing) -> Usage | None:
+        if not self.is_split:
+            return None
         listed = pairs.usage(path)
         if listed is not None or self.lists:
             return listed
