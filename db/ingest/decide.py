@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Final, Literal, Self
 
 import asyncpg
@@ -28,7 +29,8 @@ class Policy:
     change's summary. `author`: of annotations that name none. `replaceable`: the origins of labels that may be
     replaced, None for all.
 
-    `exact`: authors, times and suggestions are compared too; otherwise suggestions stay, and labels and shapes decide.
+    `exact`: authors and times that an entry says, and suggestions, are compared too; otherwise suggestions stay, and
+    labels and shapes decide.
     `clears`: an entry without labels takes those of its sample away.
     """
 
@@ -64,12 +66,11 @@ class Policy:
         return annotation.author or self.author
 
     def comparison_key(self, annotation: ParsedAnnotation) -> tuple[Any, ...]:
-        """The same for two annotations that are the same, whenever they were put. Where authors do not count, neither
-        does how sure somebody is of a label for the whole image."""
+        """The same for two annotations that are the same, whoever put them, and whenever. Where suggestions do not
+        count, neither does how sure somebody is of a label for the whole image."""
         content = annotation.label, annotation.shape, annotation.attributes
         if self.exact:
-            author = self.author_of(annotation)
-            return *content, annotation.confidence, author.by, author.confirmed
+            return *content, annotation.confidence, self.author_of(annotation).confirmed
         return *content, None if annotation.shape is None else annotation.confidence
 
 
@@ -333,24 +334,30 @@ class _Decider:
         staying = defaultdict[tuple[Any, ...], list[tuple[int, ParsedAnnotation]]](list)
         for id, existing in before.annotations.items():
             staying[self.policy.comparison_key(existing)].append((id, existing))
-        added = []
-        for annotation in entry.annotations:
+        added = list[int]()
+        for index, annotation in sorted(enumerate(entry.annotations), key=lambda each: each[1].author is None):
             candidates = staying[self.policy.comparison_key(annotation)]
-            same = next((n for n, (_, one) in enumerate(candidates) if _same_time(one, annotation)), None)
+            same = next((n for n, (_, one) in enumerate(candidates) if self._may_stay(one, annotation)), None)
             if same is None:
-                added.append(annotation)
+                added.append(index)
             else:
                 del candidates[same]
-        return tuple(sorted(id for rest in staying.values() for id, _ in rest)), tuple(added)
+        removed = sorted(id for rest in staying.values() for id, _ in rest)
+        return tuple(removed), tuple(entry.annotations[index] for index in sorted(added))
+
+    def _may_stay(self, before: ParsedAnnotation, annotation: ParsedAnnotation) -> bool:
+        """Whether who put it, and when, is what the entry says, which may be nothing. Moments in manifests are written
+        to the second."""
+        said, author = annotation.author, before.author
+        if said is None or author is None:
+            return True
+        if said.by != author.by and self.policy.exact:
+            return False
+        return said.at is None or (author.at is not None and _to_second(said.at) == _to_second(author.at))
 
     def _warn(self, entry: Entry) -> None:
         self.decisions.warnings += [(entry.position, *warning) for warning in entry.warnings]
 
 
-def _same_time(before: ParsedAnnotation, annotation: ParsedAnnotation) -> bool:
-    """Moments in manifests are written to the second. An annotation without one is the same as one of any time."""
-    if annotation.author is None or annotation.author.at is None:
-        return True
-    assert before.author is not None
-    assert before.author.at is not None
-    return before.author.at.replace(microsecond=0) == annotation.author.at.replace(microsecond=0)
+def _to_second(moment: datetime) -> datetime:
+    return moment.replace(microsecond=0)

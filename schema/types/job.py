@@ -159,7 +159,9 @@ class ImportJob(Job, Node):
     )
     added_count: int = strawberry.field(description="Number of new samples.")
     updated_count: int = strawberry.field(
-        description="Number of existing samples that got other labels, another usage, or another mark as hard example."
+        description="Number of existing samples that got other labels or shapes, or another author, time or confidence "
+        "of them that the files say, another usage, or another mark as hard example. Labels that are there already "
+        "stay as they are, whoever put them, if the files do not say who did."
     )
     labeled_count: int = strawberry.field(description="Number of added and updated samples that got labels.")
     skipped_count: int = strawberry.field(

@@ -264,6 +264,32 @@ async def test_what_a_person_labelled_is_kept_and_counted_unless_it_is_to_be_ove
     assert (job["kept"], list(await importer.notices(job))) == ((0, []) if overwrites else (1, ["LABELS_KEPT"]))
 
 
+async def test_labels_that_are_there_stay_as_they_are_unless_the_file_says_who_put_them(
+    importer: AnnotationImports,
+) -> None:
+    importer.put("1.png")
+    importer.dataset.put("1.txt", "cat")
+    await importer.dataset.sync()
+    file = importer.write("labels.csv", "path,label\n1.png,cat\n")
+    before = await everything(importer)
+    for existing in ("KEEP", "OVERWRITE"):
+        assert (await importer.load(file, existing=existing))["updated"] == 0
+    assert await everything(importer) == before
+    file = importer.write("labels.csv", "path,label,labeled_by\n1.png,cat,bob\n")
+    assert [(await importer.load(file))["updated"] for _ in range(2)] == [1, 0]
+    assert await importer.annotations() == [("1.png", "cat", None, "bob", True, None)]
+
+
+async def test_of_equal_boxes_each_stays_with_the_author_that_the_file_says(detection: AnnotationImports) -> None:
+    detection.put("1.png")
+    await detection.dataset.sync()
+    lines = "1.png,cat,1,2,30,40,bob\n", "1.png,cat,1,2,30,40,\n"
+    for number, order in enumerate((lines, lines[::-1])):
+        text = "path,label,x_min,y_min,x_max,y_max,labeled_by\n" + "".join(order)
+        assert (await detection.load(detection.write("labels.csv", text)))["updated"] == (number == 0)
+    assert [each[3] for each in await detection.annotations()] == ["bob", "import"]
+
+
 # -- dry runs ---------------------------------------------------------------------------------------------------------
 
 
