@@ -29,7 +29,7 @@ def test_every_document_is_valid(document: str) -> None:
     assert validate(build_schema(sdl()), parse(document)) == []
 
 
-@pytest.mark.parametrize("folder", ["tests/clients", "examples/web/src", "examples/python"])
+@pytest.mark.parametrize("folder", ["tests/clients", "examples/web/src", "examples/python", "examples/typescript/src"])
 def test_every_operation_of_the_clients_is_valid(folder: str) -> None:
     """`./labelgraph test --clients` and `--browser` run them; this test needs no Node."""
     operations = (ROOT / folder / "operations.graphql").read_text()

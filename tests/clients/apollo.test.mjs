@@ -1,34 +1,25 @@
 /** Apollo Client: its normalised cache, pagination, uploads, and subscriptions over both transports. */
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
-import { readFileSync } from "node:fs";
 import { after, before, test } from "node:test";
 
 import { ApolloClient, ApolloLink, CombinedGraphQLErrors, gql, InMemoryCache, Observable } from "@apollo/client/core";
 import { PersistedQueryLink } from "@apollo/client/link/persisted-queries";
-import { GraphQLWsLink } from "@apollo/client/link/subscriptions";
-import { relayStylePagination } from "@apollo/client/utilities";
 import UploadHttpLink from "apollo-upload-client/UploadHttpLink.mjs";
-import { buildSchema, OperationTypeNode, print } from "graphql";
+import { print } from "graphql";
 import { createClient as createSseClient } from "graphql-sse";
-import { createClient as createWsClient } from "graphql-ws";
 import WebSocket from "ws";
 
-import { anImage, headers, makeDataset, request, schemaFile, socketUrl, token, url } from "./api.mjs";
+import { anImage, headers, makeDataset, request, token, url } from "./api.mjs";
 import { documents, texts } from "./operations.mjs";
+import { example } from "./typescript.mjs";
 
 globalThis.WebSocket ??= WebSocket; // as in a browser: Apollo Client's link names it; Node has it from version 22
 
 const PAGE = 7;
-const schema = buildSchema(readFileSync(schemaFile, "utf8"));
-const abstract = Object.values(schema.getTypeMap()).filter((type) => "resolveType" in type);
-const possibleTypes = Object.fromEntries(
-  abstract.map((type) => [type.name, schema.getPossibleTypes(type).map((possible) => possible.name)]),
-);
-
-const sockets = createWsClient({ url: socketUrl, webSocketImpl: WebSocket, connectionParams: { token } });
+const { connect: connectTo, evict, openApollo } = await example();
+const connection = connectTo({ server: new URL(".", url).href, token: () => token, webSocketImpl: WebSocket });
 const streams = createSseClient({ url, headers, retryAttempts: 0 });
-const webSocketLink = new GraphQLWsLink(sockets);
 const eventStreamLink = new ApolloLink(
   (operation) =>
     new Observable((sink) =>
@@ -44,20 +35,12 @@ let dataset;
 before(async () => (dataset = await makeDataset("apollo")));
 
 after(async () => {
-  await sockets.dispose();
+  await connection.sockets.dispose();
   streams.dispose();
 });
 
 /** A client with a cache of its own. */
-function connect({ subscriptions = webSocketLink } = {}) {
-  const http = new UploadHttpLink({ uri: url, headers: { ...headers, "apollo-require-preflight": "true" } });
-  const isSubscription = ({ operationType }) => operationType === OperationTypeNode.SUBSCRIPTION;
-  const typePolicies = { Dataset: { fields: { samples: relayStylePagination(["filter", "orderBy"]) } } };
-  return new ApolloClient({
-    link: ApolloLink.split(isSubscription, subscriptions, http),
-    cache: new InMemoryCache({ possibleTypes, typePolicies }),
-  });
-}
+const connect = ({ subscriptions } = {}) => openApollo(connection, subscriptions);
 
 async function samplesOf(client, variables = {}) {
   const { data } = await client.query({ query: documents.Samples, variables: { dataset, first: PAGE, ...variables } });
@@ -157,6 +140,16 @@ test("an object is one entry of the cache, whichever way it was reached", async 
   assert.deepEqual(node.labels, again.labels);
 });
 
+test("a dataset that a list has shown is found by its id, and one that does not exist is null", async () => {
+  const client = connect();
+  const list = gql`{ datasets { edges { cursor node { id name } } pageInfo { hasNextPage endCursor } } }`;
+  await client.query({ query: list });
+  const one = gql`query ($id: ID!) { dataset(by: { id: $id }) { id name } }`;
+  assert.equal(client.readQuery({ query: one, variables: { id: dataset } }).dataset.name, "apollo");
+  const { data } = await client.query({ query: one, variables: { id: "Dataset:999999" } });
+  assert.equal(data.dataset, null);
+});
+
 test("a version's samples and labels are not those of the working set", async () => {
   const client = connect();
   await client.mutate({ mutation: documents.PublishVersion, variables: { dataset, name: "V1" } });
@@ -190,7 +183,7 @@ test("what was deleted is evicted by its id", async () => {
   const client = connect();
   const [sample, next] = await samplesOf(client);
   await client.mutate({ mutation: documents.DeleteSamples, variables: { dataset, samples: [sample.id] } });
-  client.cache.evict({ id: client.cache.identify(sample) });
+  evict(client, [sample.id]);
   const list = client.readQuery({ query: documents.Samples, variables: { dataset, first: PAGE } });
   assert.equal(list.dataset.samples.edges[0].node.id, next.id);
 });
@@ -224,7 +217,7 @@ for (const useGETForHashedQueries of [false, true]) {
       new PersistedQueryLink({ sha256, useGETForHashedQueries }),
       new UploadHttpLink({ uri: url, headers, fetch: observed }),
     ]);
-    const client = new ApolloClient({ link, cache: new InMemoryCache({ possibleTypes }) });
+    const client = new ApolloClient({ link, cache: new InMemoryCache() });
     const query = gql(`query By${method}($dataset: ID!) { dataset(by: { id: $dataset }) { id name } }`);
     for (let times = 0; times < 3; times++) {
       const { data } = await client.query({ query, variables: { dataset }, fetchPolicy: "network-only" });
@@ -259,7 +252,7 @@ test("files are uploaded with the request, each with its own result", async () =
   assert.match(second.error.code, /^(UNSUPPORTED_FORMAT|IMAGE_UNREADABLE)$/);
 });
 
-for (const [name, subscriptions] of Object.entries({ WebSocket: webSocketLink, SSE: eventStreamLink })) {
+for (const [name, subscriptions] of Object.entries({ WebSocket: undefined, SSE: eventStreamLink })) {
   test(`changes by others arrive over ${name}, and a refetch shows them`, async () => {
     const client = connect({ subscriptions });
     const [sample] = await samplesOf(client);

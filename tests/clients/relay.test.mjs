@@ -5,21 +5,21 @@ import { createRequire } from "node:module";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 
-import { createClient } from "graphql-ws";
 import relay from "relay-runtime";
 import WebSocket from "ws";
 
-import { images, makeDataset, request, schemaFile, send, socketUrl, token } from "./api.mjs";
+import { images, makeDataset, request, schemaFile, token, url } from "./api.mjs";
 import { texts } from "./operations.mjs";
 import { cache, program, run, suites } from "./packages.mjs";
+import { example } from "./typescript.mjs";
 
-const { commitMutation, createOperationDescriptor, Environment, fetchQuery } = relay;
-const { getRequest, Network, Observable, RecordSource, requestSubscription, Store } = relay;
+const { commitMutation, createOperationDescriptor, fetchQuery, getRequest, requestSubscription } = relay;
 
 const PAGE = 7;
 const folder = join(cache, "relay");
 const require = createRequire(join(folder, "artifacts") + "/");
-const sockets = createClient({ url: socketUrl, webSocketImpl: WebSocket, connectionParams: { token } });
+const { connect, openRelay } = await example();
+const connection = connect({ server: new URL(".", url).href, token: () => token, webSocketImpl: WebSocket });
 let dataset;
 
 before(async () => {
@@ -27,7 +27,7 @@ before(async () => {
   dataset = await makeDataset("relay");
 });
 
-after(() => sockets.dispose());
+after(() => connection.sockets.dispose());
 
 async function compileOperations() {
   rmSync(folder, { recursive: true, force: true });
@@ -49,12 +49,7 @@ async function compileOperations() {
 /** What the compiler made of an operation or a fragment of relay/operations.js. */
 const artifact = (name) => require(`./operations${name}.graphql.js`);
 
-function environment() {
-  const query = ({ text }, variables) => send(text, variables);
-  const subscribe = ({ text, name }, variables) =>
-    Observable.create((sink) => sockets.subscribe({ query: text, operationName: name, variables }, sink));
-  return new Environment({ network: Network.create(query, subscribe), store: new Store(new RecordSource()) });
-}
+const environment = () => openRelay(connection);
 
 /** What the store has for an operation. */
 function lookup(environment, name, variables) {
@@ -106,6 +101,14 @@ test("a fragment that is refetched through `node` updates the same record", asyn
   await fetchQuery(store, artifact("RefetchSampleQuery"), { id: node.id }).toPromise();
   const { labels } = readFragment(store, "_sample", node);
   assert.deepEqual(labels, [{ name: "by-another" }]);
+});
+
+test("an object that a list has shown is known to `node`", async () => {
+  const store = environment();
+  const { dataset: found } = await fetchQuery(store, artifact("SamplesQuery"), { dataset, first: 1, after: null }).toPromise();
+  const check = (id) => store.check(createOperationDescriptor(getRequest(artifact("RefetchSampleQuery")), { id })).status;
+  assert.equal(check(found.samples.edges[0].node.id), "available");
+  assert.equal(check("Sample:999999"), "missing");
 });
 
 test("a connection in a refetchable fragment is fetched through `node`", async () => {

@@ -1,8 +1,8 @@
 /** Runs the TypeScript compiler over a folder of generated and copied files below `.clients`. */
-import { copyFileSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
-import { cache, program, run, suites } from "./packages.mjs";
+import { cache, program, root, run, suites } from "./packages.mjs";
 
 const OPTIONS = {
   strict: true,
@@ -34,4 +34,34 @@ export async function compile(folder) {
   } catch (error) {
     return error.stdout || String(error);
   }
+}
+
+/**
+ * The modules of examples/typescript, generated and compiled as its README says, and the code in that with them: once, until
+ * something of it changes.
+ */
+export async function example() {
+  const source = join(root, "examples", "typescript");
+  const schema = join(root, "schema", "schema.graphql");
+  const folder = join(cache, "typescript");
+  const files = ["codegen.js", "cache.js", "tsconfig.json", "package.json", "README.md"];
+  const sources = readdirSync(join(source, "src"), { recursive: true }).filter((name) => /^[^/]*\.(ts|graphql)$/.test(name));
+  const read = [...files, ...sources.map((name) => join("src", name))].map((name) => join(source, name));
+  const wanted = [schema, ...read].map((file) => readFileSync(file, "utf8")).join("");
+  const stamp = join(folder, "stamp");
+  if (!existsSync(stamp) || readFileSync(stamp, "utf8") !== wanted) {
+    rmSync(folder, { recursive: true, force: true });
+    mkdirSync(join(folder, "src"), { recursive: true });
+    for (const file of read) cpSync(file, join(folder, file.slice(source.length)));
+    const [, shown] = /```ts\n(.*?)```/s.exec(readFileSync(join(folder, "README.md"), "utf8"));
+    writeFileSync(join(folder, "src", "readme.ts"), shown);
+    const env = { ...process.env, LABELGRAPH_SCHEMA: schema };
+    await run(program("graphql-codegen"), ["--config", "codegen.js"], { cwd: folder, env });
+    const messages = await compile(folder);
+    if (messages) throw new Error(messages);
+    writeFileSync(stamp, wanted);
+  }
+  const names = ["connection", "apollo", "urql", "relay", "upload", "gql/graphql"];
+  const modules = await Promise.all(names.map((name) => import(join(folder, "built", `${name}.js`))));
+  return Object.assign({}, ...modules);
 }

@@ -2,60 +2,34 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 
-import { Client, fetchExchange, subscriptionExchange } from "@urql/core";
-import { cacheExchange } from "@urql/exchange-graphcache";
+import { Client, fetchExchange } from "@urql/core";
 import { persistedExchange } from "@urql/exchange-persisted";
-import { relayPagination } from "@urql/exchange-graphcache/extras";
-import { minifyIntrospectionQuery } from "@urql/introspection";
-import { getIntrospectionQuery } from "graphql";
-import { createClient as createWsClient } from "graphql-ws";
 import WebSocket from "ws";
 
-import { addImage, anImage, headers, makeDataset, request, socketUrl, token, url } from "./api.mjs";
+import { addImage, anImage, headers, makeDataset, request, token, url } from "./api.mjs";
 import { documents, texts } from "./operations.mjs";
+import { example } from "./typescript.mjs";
 
 const PAGE = 7;
-// Types without an id, as graphcache is told of them: each is part of the object that has it.
-const VALUES = ["Statistics", "JobError", "BoundingBox", "Polygon", "Position", "ItemError", "UploadResult", "SampleFacets", "StateFacet", "LabelFacet"];
-
-const sockets = createWsClient({ url: socketUrl, webSocketImpl: WebSocket, connectionParams: { token } });
-const overWebSocket = subscriptionExchange({
-  forwardSubscription: (operation) => ({
-    subscribe: (sink) => ({ unsubscribe: sockets.subscribe(operation, sink) }),
-  }),
-});
+const { connect: connectTo, openUrql } = await example();
+const connection = connectTo({ server: new URL(".", url).href, token: () => token, webSocketImpl: WebSocket });
 
 let dataset;
-let schema;
 
-before(async () => {
-  dataset = await makeDataset("urql");
-  schema = minifyIntrospectionQuery(await request(getIntrospectionQuery()));
-});
+before(async () => (dataset = await makeDataset("urql")));
 
-after(() => sockets.dispose());
+after(() => connection.sockets.dispose());
 
 /** A client with a cache of its own; `warnings` are what graphcache says of the schema and of answers. */
-function connect({ fetchSubscriptions = false, preferGetMethod = false, keys = VALUES } = {}) {
+function connect({ cache, ...options } = {}) {
   const warnings = [];
-  const cache = cacheExchange({
-    schema,
-    keys: Object.fromEntries(keys.map((name) => [name, () => null])),
-    resolvers: { Dataset: { samples: relayPagination() } },
-    logger: (severity, message) => severity === "warn" && warnings.push(message),
-  });
   const requests = [];
-  const client = new Client({
-    url,
-    preferGetMethod,
-    fetchSubscriptions,
-    exchanges: [cache, fetchSubscriptions ? fetchExchange : overWebSocket, fetchExchange],
-    fetchOptions: { headers: { ...headers, "graphql-require-preflight": "true" } },
-    fetch: (address, options) => {
-      requests.push({ address, ...options });
-      return fetch(address, options);
-    },
-  });
+  const fetch = (address, options) => {
+    requests.push({ address, ...options });
+    return connection.fetch(address, options);
+  };
+  const logger = (severity, message) => severity === "warn" && warnings.push(message);
+  const client = openUrql({ ...connection, fetch }, { ...options, cache: { logger, ...cache } });
   return { client, requests, warnings };
 }
 
@@ -178,7 +152,7 @@ test("fragments on unions and interfaces find their types", async () => {
 });
 
 test("graphcache warns of the types of which it has not been told that they have no id", async () => {
-  const { client, warnings } = connect({ keys: [] });
+  const { client, warnings } = connect({ cache: { keys: {} } });
   await client.query(documents.Labels, { dataset });
   assert.match(warnings.join(), /Statistics/);
 });

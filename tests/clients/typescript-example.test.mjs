@@ -1,0 +1,99 @@
+/** What the set-ups of examples/typescript share: requests that are sent again, errors, and the upload helper. */
+import assert from "node:assert/strict";
+import { randomUUID } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { before, test } from "node:test";
+
+import WebSocket from "ws";
+
+import { anImage, examples, images, makeDataset, request, token, url } from "./api.mjs";
+import { documents, texts } from "./operations.mjs";
+import { suites } from "./packages.mjs";
+import { example } from "./typescript.mjs";
+
+const { connect, DeleteSamplesDocument, openUrql, SamplesDocument, upload } = await example();
+const server = new URL(".", url).href;
+const connection = connect({ server, token: () => token, webSocketImpl: WebSocket });
+
+let dataset;
+
+before(async () => (dataset = await makeDataset("typescript-example")));
+
+const uploadsOf = (names) =>
+  names.map((name) => ({ key: name, file: new File([anImage(name)], name, { type: "image/jpeg" }) }));
+
+async function samplesWith(label) {
+  const { dataset: found } = await request(texts.Samples, { dataset, filter: { labels: { names: [label] } } });
+  return found.samples.totalCount;
+}
+
+test("the packages are those that are tested here", () => {
+  const packagesOf = (folder) => JSON.parse(readFileSync(join(folder, "package.json"), "utf8"));
+  const { dependencies: tested } = packagesOf(suites);
+  const { dependencies, devDependencies } = packagesOf(join(examples, "typescript"));
+  const others = Object.entries({ ...dependencies, ...devDependencies }).filter(([name, version]) => tested[name] !== version);
+  assert.deepEqual(others, [["@graphql-typed-document-node/core", "3.2.0"]]); // which codegen's packages bring
+});
+
+test("a mutation whose answer is lost is sent again, and takes effect once", async (context) => {
+  const { fetch } = globalThis;
+  const keys = [];
+  context.mock.method(globalThis, "fetch", async (address, options) => {
+    const response = await fetch(address, options);
+    keys.push(options.headers.get("idempotency-key"));
+    if (keys.length === 1) throw new TypeError("The connection was lost.");
+    return response;
+  });
+  const name = `once-${randomUUID().slice(0, 8)}`;
+  const input = { name, inputPath: join(images, "typescript-example"), syncNow: false };
+  const { createDataset } = await connection.request(documents.CreateDataset, { input });
+  assert.equal(createDataset.dataset.name, name);
+  assert.equal(keys.length, 2);
+  assert.equal(keys[0], keys[1]);
+});
+
+test("a refusal is an error with its code and details", async () => {
+  const variables = { dataset, samples: [], labels: ["any"], mode: "ADD" };
+  await assert.rejects(connection.request(documents.LabelSamples, { ...variables, dataset: "Dataset:999999" }), {
+    code: "DATASET_NOT_FOUND",
+  });
+  const wrong = connect({ server, token: () => "lg_wrong", webSocketImpl: WebSocket });
+  await assert.rejects(wrong.request(documents.WhoAmI, {}), { code: "UNAUTHENTICATED" });
+});
+
+test("urql does not show a sample that was deleted", async () => {
+  const client = openUrql(connection);
+  const list = async () => (await client.query(SamplesDocument, { dataset, first: 3 })).data.dataset.samples.edges;
+  const [{ node: first }, { node: second }] = await list();
+  const input = { datasetId: dataset, select: { ids: [first.id] } };
+  const { error } = await client.mutation(DeleteSamplesDocument, { input });
+  assert.equal(error, undefined);
+  assert.equal((await list())[0].node.id, second.id);
+});
+
+test("a few files are uploaded with the request, each with its outcome", async () => {
+  const uploads = uploadsOf(["few-1.jpg", "few-2.jpg"]);
+  uploads.push({ key: "broken", file: new File(["no image"], "broken.jpg") });
+  const settled = [];
+  const outcomes = await upload(connection, uploads, { dataset, labels: ["few"], settle: (one) => settled.push(one) });
+  assert.deepEqual(settled, outcomes);
+  assert.deepEqual(outcomes.map(({ key, sampleId }) => [key, sampleId !== undefined]), [
+    ["few-1.jpg", true],
+    ["few-2.jpg", true],
+    ["broken", false],
+  ]);
+  assert.match(outcomes[2].error.code, /^(UNSUPPORTED_FORMAT|IMAGE_UNREADABLE)$/);
+  assert.equal(await samplesWith("few"), 2);
+});
+
+test("many files go to storage, and once more changes nothing; one that is too large is not sent", async () => {
+  const uploads = uploadsOf(Array.from({ length: 101 }, (_, index) => `many-${index}.jpg`));
+  const large = { key: "large", file: new File([new Uint8Array(30 * 1024 * 1024)], "large.jpg") };
+  const first = await upload(connection, [large, ...uploads], { dataset, labels: ["many"] });
+  assert.equal(first[0].error.code, "FILE_TOO_LARGE");
+  assert.equal(await samplesWith("many"), 101);
+  const again = await upload(connection, uploads, { dataset, labels: ["many"] });
+  const idsOf = (outcomes) => outcomes.map(({ sampleId }) => sampleId).sort();
+  assert.deepEqual(idsOf(again), idsOf(first.slice(1)));
+});
