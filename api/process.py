@@ -23,7 +23,7 @@ from db.concurrency_limits import race
 from db.errors import NotFound
 from db.identity import tokens
 from db.identity.tokens import Scope
-from db.postgres import engine, migrations
+from db.postgres import engine, migrations, pgvector
 from db.postgres.outages import ANY_ERROR
 from db.postgres.standbys import Positions
 
@@ -71,11 +71,13 @@ async def migrated(settings: Settings) -> AsyncIterator[Settings]:
         if settings.listen_url is not None:
             await _check_database("LABELGRAPH_LISTEN_URL", settings.listen_url, settings)
         await migrations.upgrade(settings.listen_url or settings.database_url)
+        await pgvector.enable(settings.listen_url or settings.database_url)
         yield settings
         return
     options = {"max_connections": str(max(100, 40 + settings.processes * (2 * settings.pool_size + 2)))}
     async with embedded_postgres.postgres(settings.data_dir, programs=settings.pg_bin, options=options) as url:
         await migrations.upgrade(url)
+        await pgvector.enable(url)
         yield settings.with_changes(database_url=url)
 
 

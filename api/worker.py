@@ -22,11 +22,13 @@ from api.settings import Settings
 from db import jobs
 from db.concurrency_limits import wait_for_event
 from db.datasets import purge
+from db.embeddings import indexes
+from db.embeddings.looks import LookHasher
 from db.errors import DomainError, NotFound
 from db.exports import files as exported_files
 from db.exports import job as exports
 from db.exports import manifests
-from db.formats.decoding import decoders
+from db.formats.decoding import Decoders, decoders
 from db.formats.images import ImageLimits
 from db.history import idempotency
 from db.identity import urls
@@ -88,7 +90,9 @@ async def run(
             last_beat = pulse.last
             try:
                 async with _connection(database, settings) as connection, jobs.register_worker(connection) as number:
-                    worker = Worker(database, settings, observer, opened, limits, connection, number, stop, pulse)
+                    worker = Worker(
+                        *(database, settings, observer, opened, decoding, limits, connection, number, stop, pulse)
+                    )
                     await worker.run()
             except asyncio.CancelledError:
                 task = asyncio.current_task()
@@ -113,6 +117,7 @@ class Worker:
     settings: Settings
     observer: Observer
     stores: Stores
+    decoders: Decoders
     image_limits: ImageLimits
     connection: asyncpg.Connection
     number: int
@@ -126,6 +131,7 @@ class Worker:
     async def run(self) -> None:
         """Return when the worker is to stop; raise what ended the session otherwise."""
         await self.connection.add_listener(jobs.QUEUE_CHANNEL, lambda *_: self.wake.set())
+        url, size = self.settings.listen_url or self.database.url, self.settings.limits.image_file
         running = [asyncio.create_task(self._run_jobs()) for _ in range(self.settings.jobs)]
         sweeps = (  # independent: a store that does not answer delays only its own deletions
             self._repeat(jobs.sweep, self.database),
@@ -134,6 +140,8 @@ class Worker:
             self._repeat(uploads.parts.sweep, self.database, self.stores.open),
             self._repeat(exported_files.sweep, self.database, self.stores.open),
             self._repeat(idempotency.sweep, self.database),
+            self._repeat(LookHasher(self.database, url, self.stores.open, self.decoders, size).sweep),
+            self._repeat(indexes.sweep, self.database, url),
         )
         others = [asyncio.create_task(each) for each in (*sweeps, self._beat())]
         try:

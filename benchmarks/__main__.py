@@ -1,13 +1,14 @@
 """`./labelgraph bench`: Labelgraph and the same written by hand, in one run, in alternating rounds.
 
-reads     queries, compared with hand-written SQL behind a bare ASGI app
-writes    mutations, compared with hand-written SQL on plain tables without history
-sync      syncs of a directory, compared with a loop over its files and the same SQL
-images    thumbnails, compared with Pillow in two processes
-large     a mutation of all samples, compared with hand-written SQL with history
-exports   exports, compared with scripts of pyarrow, json and tar, and the memory that they take
-versions  publishing and reading versions, compared with the working set
-attacks   what others notice while one client attacks the server
+reads       queries, compared with hand-written SQL behind a bare ASGI app
+writes      mutations, compared with hand-written SQL on plain tables without history
+sync        syncs of a directory, compared with a loop over its files and the same SQL
+images      thumbnails, compared with Pillow in two processes
+large       a mutation of all samples, compared with hand-written SQL with history
+exports     exports, compared with scripts of pyarrow, json and tar, and the memory that they take
+versions    publishing and reading versions, compared with the working set
+embeddings  the nearest of many vectors: recall, and hand-written SQL with the same index
+attacks     what others notice while one client attacks the server
 
 A ratio is one of speeds: at 0.5, Labelgraph takes twice as long. Every row is kept in history.jsonl in the data folder.
 """
@@ -21,7 +22,7 @@ from pathlib import Path
 from typing import Final
 
 from api import embedded_postgres
-from benchmarks import attacks, exports, images, large, reads, sync, versions, writes
+from benchmarks import attacks, embeddings, exports, images, large, reads, sync, versions, writes
 from benchmarks.runner import HEAD, ROOT, Bench, machine, revision
 
 
@@ -43,6 +44,7 @@ BENCHMARKS: Final[Mapping[str, Benchmark]] = {
     "images": Benchmark(images.run),
     "exports": Benchmark(exports.run, rounds=1),
     "versions": Benchmark(versions.run, seconds=0.5),
+    "embeddings": Benchmark(embeddings.run, rows=200_000, rounds=3),
     "attacks": Benchmark(attacks.run, rows=100_000, rounds=1, seconds=30.0),
 }
 

@@ -96,6 +96,17 @@ class VersionStatus(Enum):
     READY = "Published and ready to use."
 
 
+@described("What a server can do only if its machine or its Postgres has what that needs.")
+class ServerFeature(Enum):
+    VISION = "A worker computes features of images: models can be trained here."
+    EMBEDDINGS = "Postgres has pgvector: embeddings can be stored and compared."
+
+
+@described("What images have in common that are duplicates of each other.")
+class DuplicateKind(Enum):
+    LOOKS = "How they look, in whatever size, quality or format."
+
+
 @described("What a token may do. Each scope includes those before it.")
 class TokenScope(Enum):
     READ = "Read, and send mutations with `dryRun: true`."
@@ -429,4 +440,5 @@ class ErrorCode(Enum):
     )
     IMAGE_UNREADABLE = "The image is damaged or too large to decode."
     STORAGE_ERROR = "Storage cannot be reached or does not respond correctly."
+    FEATURE_UNAVAILABLE = "The server lacks `details.feature`, one of `serverInfo { features }`. The message says why."
     INVALID_CURSOR = "The cursor comes from another list or order, or was modified."

@@ -15,7 +15,7 @@ from schema.execution.documents import Document
 
 LABELLING: Final = frozenset(
     {"labelSamples", "replaceSampleLabel", "updateSamples", "annotateSamples", "createLabels", "updateLabel"}
-    | {"undoChange"}  # of one's own labelling: `db.history.undo` sees to that
+    | {"putEmbeddings", "undoChange"}  # of one's own labelling: `db.history.undo` sees to that
 )
 READING: Final = frozenset(
     {"exportDataset", "cancelJob"}

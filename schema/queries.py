@@ -5,7 +5,7 @@ from typing import Annotated
 
 import strawberry
 
-from schema.enums import ImageFormat, TokenScope
+from schema.enums import ImageFormat, ServerFeature, TokenScope
 from schema.inputs.filters import DatasetByInput, DatasetFilter
 from schema.inputs.orders import NEWEST_DATASETS, DatasetOrderInput
 from schema.types.dataset import Dataset
@@ -44,6 +44,10 @@ class ServerInfo:
     version: str = strawberry.field(description="The version of Labelgraph.")
     upload_limits: UploadLimits = strawberry.field(description="The limits of uploads.")
     max_page_size: int = strawberry.field(description="The highest value of `first` and `last`.")
+    features: list[ServerFeature] = strawberry.field(
+        description="What this server can do and others may not. What needs a feature that is missing is refused with "
+        "FEATURE_UNAVAILABLE."
+    )
 
 
 @strawberry.type(description="All read operations. A query is one SQL statement and reads one consistent state.")

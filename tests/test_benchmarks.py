@@ -52,6 +52,7 @@ NAMES = {
         "page of the oldest version, a substring",
         "comparison of neighbours",
     ],
+    "embeddings": ["the nearest 10 of all", "the nearest 10 of a hundredth"],
     "attacks": ["empty fragments"],
 }
 

@@ -35,6 +35,7 @@ class Settings:
     exclude: Sequence[str] | None = None
     label_names: names.LabelNameRule | None = None
     image_formats: Sequence[Format] | None = None
+    compares_looks: bool | None = None
 
     def columns(self) -> dict[str, Any]:
         """Those that are set. Raises Invalid for a pattern that cannot be, and where no format is left."""
@@ -43,6 +44,7 @@ class Settings:
             "exclude": None if self.exclude is None else patterns.validated(self.exclude),
             "label_names": self.label_names,
             "image_formats": None if self.image_formats is None else _formats(self.image_formats),
+            "compares_looks": self.compares_looks,
         }
         return {name: value for name, value in checked.items() if value is not None}
 

@@ -18,7 +18,17 @@ BATCH: Final = 10_000  # rows
 TABLES: Final = (
     *("base", "base_before", "version_eval", "version_label", "version"),
     *("annotation", "sample", "annotation_past", "sample_past_published", "sample_past_unpublished", "label_past"),
-    *("source_deletion", "upload", "import_upload", "source", "label", "change"),
+    *(
+        "source_deletion",
+        "upload",
+        "import_upload",
+        "look",
+        "look_hash",
+        "source",
+        "label",
+        "change",
+        "embedding_model",
+    ),
 )
 ORDERS: Final = {"change": "ORDER BY id", "version": "ORDER BY id DESC"}
 

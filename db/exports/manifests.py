@@ -31,6 +31,7 @@ SQL: Final = sql.load(__file__)
 BATCH: Final = 2_000  # samples read at once
 FILES: Final = 200  # samples whose label files are in memory at once
 AT_ONCE: Final = 16  # label files written at a time
+MAX_LOOK_ALIKES: Final = 100  # of which a job warns
 
 
 async def run(database: Database, job: Claim, opener: Callable[[str], Store]) -> None:
@@ -47,6 +48,9 @@ async def run(database: Database, job: Claim, opener: Callable[[str], Store]) ->
     async def finish(batch: Batch) -> None:
         location = f"{version['output_path'].rstrip('/')}/{path}"
         await sql.run(batch.connection, SQL.finish, version_id=version["id"], path=location)
+        values = {"version_id": version["id"], "dataset_id": version["dataset_id"], "revision": version["revision"]}
+        for row in await sql.run(batch.connection, SQL.look_alikes, **values, most=MAX_LOOK_ALIKES):
+            batch.warn(row["path"], f"This image for training looks like {row['other']}, which is not.")
 
     await jobs.in_batch(database, job, finish)
     if not is_bucket(version["output_path"]):  # a bucket shows nothing that is not whole

@@ -37,3 +37,23 @@ SELECT * FROM (
 
 -- name: finish
 UPDATE version SET manifest_path = :path WHERE id = :version_id
+
+-- name: look_alikes
+-- The first image for training of each group of look-alikes that has one for evaluation or test, too.
+SELECT min(path) FILTER (WHERE usage = 'TRAIN') AS path, min(path) FILTER (WHERE usage IN ('EVAL', 'TEST')) AS other
+FROM (
+    SELECT look_hash.group2 AS looks, every.path, coalesce(
+        aside.usage, CASE WHEN version.is_split THEN 'TRAIN' END, every.usage, 'TRAIN') AS usage
+    FROM look_hash JOIN look ON look.dataset_id = look_hash.dataset_id AND look.hash = look_hash.hash
+    JOIN (
+        SELECT id, source_id, path, state, usage FROM sample WHERE since <= :revision
+        UNION ALL
+        SELECT id, source_id, path, state, usage FROM sample_past_published
+        WHERE since <= :revision AND until > :revision
+    ) AS every ON every.source_id = look.source_id
+    JOIN version ON version.id = :version_id
+    LEFT JOIN version_eval aside ON aside.version_id = :version_id AND aside.sample_id = every.id
+    WHERE look_hash.dataset_id = :dataset_id AND look_hash.is_shared AND every.state = 'LABELED'
+) AS labelled
+GROUP BY looks HAVING bool_or(usage = 'TRAIN') AND bool_or(usage IN ('EVAL', 'TEST'))
+ORDER BY path LIMIT :most

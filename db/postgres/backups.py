@@ -18,7 +18,7 @@ import asyncpg
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db.errors import Conflict, Invalid
-from db.postgres import migrations, sql
+from db.postgres import migrations, pgvector, sql
 from db.postgres.engine import driver_url, single_transaction
 
 SQL: Final = sql.load(__file__)
@@ -131,6 +131,8 @@ async def _restore(connection: AsyncConnection, archive: zipfile.ZipFile, conten
     await connection.run_sync(migrations.move, "base")
     await connection.run_sync(migrations.move, contents["revision"])
     tables: Sequence[Mapping[str, Any]] = contents["tables"]
+    if any(table["name"] == pgvector.TABLE for table in tables) and not await pgvector.enable_on(driver):
+        raise Conflict(f"The backup has embeddings. {pgvector.LACKS}")
     if {table["name"]: table["columns"] for table in tables} != await _columns(driver):
         raise Invalid("The backup's tables are not those of its version.")
     async with _without_constraints(driver, [table["name"] for table in tables]):

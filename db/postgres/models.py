@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from sqlalchemy import (
+    REAL,
     BigInteger,
     Boolean,
     Column,
@@ -36,6 +37,7 @@ TEXTS: Any = Field(sa_type=ARRAY(TextType))
 TIMESTAMP: Any = Field(sa_type=DateTime(timezone=True))
 JSON: Any = Field(sa_type=JSONB)
 DOUBLE: Any = Field(sa_type=Double)
+REALS: Any = Field(sa_type=ARRAY(REAL))
 
 metadata = SQLModel.metadata
 
@@ -66,6 +68,7 @@ class Dataset(SQLModel, table=True):
     exclude: list[str] = TEXTS
     label_names: str = TEXT
     image_formats: list[str] = TEXTS
+    compares_looks: bool
 
 
 ChangeKind = Literal[
@@ -238,6 +241,22 @@ class VersionLabel(SQLModel, table=True):
     shortcut: str | None = ORDERED_TEXT
     sample_count: int = BIGINT
     annotation_count: int = BIGINT
+
+
+class EmbeddingModel(SQLModel, table=True):
+    """A model whose embeddings are stored. Those are in a table that exists only with pgvector."""
+
+    __tablename__ = "embedding_model"
+
+    id: int = assigned_key()
+    dataset_id: int = BIGINT
+    name: str = ORDERED_TEXT
+    version: str = ORDERED_TEXT
+    dimension: int
+    embeddings: int = BIGINT
+    center: list[float] | None = REALS
+    created_at: datetime = TIMESTAMP
+    changed_at: datetime = TIMESTAMP
 
 
 class VersionEval(SQLModel, table=True):

@@ -122,6 +122,7 @@ class CompileContext:
     refusals: list[Refusal] = field(default_factory=list)  # of fields with an argument that no value can make right
     custom_plan: bool = False  # the best plan depends on the values: Postgres must plan for those of each execution
     costly: bool = False  # it may read every row of a dataset
+    with_embeddings: list[Path] = field(default_factory=list)  # to the fields that need what a Postgres may lack
     unbounded: int = 0  # values compiled so far whose size only their rows show; those in a checked one count as one
     _share: int = 1  # a value here may have one of so many parts of the answer
     _names: int = 0

@@ -6,11 +6,12 @@ from types import MappingProxyType
 from typing import Any
 
 import sqlalchemy
-from sqlalchemy import ColumnElement, FromClause, Text, case, false, func, or_, select, true, union_all
+from sqlalchemy import CTE, ColumnElement, FromClause, Text, case, false, func, or_, select, true, union_all
 from sqlalchemy import literal_column as sql
 
 from db.queries.compile_context import CompileContext, Field, ObjectType, SelectedField, Where
-from db.queries.json_text import Parts, array, boolean, concatenate, number, unescaped, value_or_null
+from db.queries.json_text import NULL, Parts, array, boolean, concatenate, number, unescaped, value_or_null
+from db.queries.nearest import Nearest
 from db.queries.pagination import Order, page_size
 from db.queries.rows import DatasetState, Model, Row
 from db.queries.types.fields import NESTED, value
@@ -22,14 +23,15 @@ WITHOUT_ROWS = frozenset({"totalCount", "facets", "__typename"})  # fields that 
 class Listing:
     """A list that is read in pages: of which types, all of one table, and in which order.
 
-    `few`: whether so few rows match that they are better found and sorted. `counted`: their number, where that is known
-    without counting. `one_of`: columns, and the values that each may have; the rows with one value of the first column
-    are in the order of the list in an index.
+    `nearest`: where the list is of the samples that are nearest to a vector. `few`: whether so few rows match that they
+    are better found and sorted. `counted`: their number, where that is known without counting. `one_of`: columns, and
+    the values that each may have; the rows with one value of the first column are in the order of the list in an index.
     """
 
     types: Sequence[str]
     order: Callable[[CompileContext, SelectedField], Order]
     matching: Callable[[CompileContext, Row, SelectedField], Sequence[ColumnElement[bool]]] = lambda *_: ()
+    nearest: Callable[[CompileContext, SelectedField, DatasetState | None, Where], Nearest | None] = lambda *_: None
     few: Callable[[CompileContext, Row, SelectedField, int], ColumnElement[bool] | None] = lambda *_: None
     counted: Callable[[CompileContext, DatasetState, SelectedField], ColumnElement[Any] | None] = lambda *_: None
     one_of: Callable[[CompileContext, SelectedField], Sequence[tuple[str, ColumnElement[Any]]]] = lambda *_: ()
@@ -50,7 +52,8 @@ class Page:
     ) -> None:
         self.context, self.listing, self.field, self.state, self.where = context, listing, field, state, where
         self.model = model or context.row_type(listing.types[0]).model
-        self.order = listing.order(context, field)
+        self.nearest = listing.nearest(context, field, state, self._matching)
+        self.order = listing.order(context, field) if self.nearest is None else self.nearest.order
         self.one_of = listing.one_of(context, field)
         first, last = field.argument("first"), field.argument("last")
         self.backward = last is not None
@@ -86,12 +89,16 @@ class Page:
         origin = self.rows.origin() if self.context.unbounded == before else self._limited(before)
         parts = self.context.nested(self, self.field.fields)
         if {each.name for each in fields} <= WITHOUT_ROWS:
-            return parts
+            return parts if self.nearest is None else self._with_tables(select(concatenate(parts)))
         selected = self._selected().subquery(self.context.name("selected"))
         numbered = select(selected, func.row_number().over().label("position"))
         table = numbered.cte(self.rows.name).prefix_with("MATERIALIZED")
         whole = select(concatenate(parts)).select_from(origin).having(true())  # one row, always
-        return [whole.add_cte(table, *self.rows.tables, nest_here=True).scalar_subquery()]
+        return self._with_tables(whole, table, *self.rows.tables)
+
+    def _with_tables(self, whole: sqlalchemy.Select[Any], *tables: CTE) -> Parts:
+        own = () if self.nearest is None else self.nearest.tables
+        return [whole.add_cte(*own, *tables, nest_here=True).scalar_subquery()]
 
     def _limited(self, before: int) -> FromClause:
         """The page's rows with their items, as long as these are no longer than an answer may be."""
@@ -118,7 +125,7 @@ class Page:
         if self.one_of:
             return self._of_each_value()
         row = self.source()
-        few = self.listing.few(self.context, row, self.field, self.size + 1)
+        few = None if self.nearest else self.listing.few(self.context, row, self.field, self.size + 1)
         if few is None or row.state.is_bound:
             return self._in_order(row, unless=few)
         are_few = select(few).scalar_subquery()
@@ -160,11 +167,17 @@ class Page:
 
     def conditions(self, row: Row, value: ColumnElement[Any] | None = None) -> list[ColumnElement[bool]]:
         """`value`: the only one of the first column in `one_of`."""
-        matching = self.listing.matching(self.context, row, self.field)
+        if self.nearest is not None:
+            self.nearest.join(row)
+            return [*self.where(row), *row.conditions()]
         is_one = [row[column] == func.any(values) for column, values in self.one_of]
         if value is not None:
             is_one[0] = row[self.one_of[0][0]] == value
-        return [*self.where(row), *row.conditions(), *self.context.are(self.listing.types, row), *matching, *is_one]
+        return [*self._matching(row), *is_one]
+
+    def _matching(self, row: Row) -> list[ColumnElement[bool]]:
+        matching = self.listing.matching(self.context, row, self.field)
+        return [*self.where(row), *row.conditions(), *self.context.are(self.listing.types, row), *matching]
 
     # -- fields -------------------------------------------------------------------------------------------------------
 
@@ -193,7 +206,13 @@ class Page:
         end = select(quoted).select_from(sqlalchemy.table(self.rows.name)).where(self.is_shown)
         return end.order_by(order).limit(sql("1")).scalar_subquery()
 
+    def distance(self) -> Parts:
+        """From the vector that the list is sorted by."""
+        return [NULL] if self.nearest is None else number(self.rows.selected("distance"))
+
     def total(self) -> ColumnElement[Any]:
+        if self.nearest is not None:
+            return self.nearest.count()
         if self.state is not None:
             counted = self.listing.counted(self.context, self.state, self.field)
             if counted is not None:
@@ -218,7 +237,11 @@ def page(listing: Listing, where: Callable[[Row, Row], ColumnElement[bool]], *, 
     )
 
 
-def connection_types(item: str, more: Mapping[str, Field] = MappingProxyType({})) -> tuple[ObjectType, ObjectType]:
+def connection_types(
+    item: str,
+    more: Mapping[str, Field] = MappingProxyType({}),
+    more_of_edges: Mapping[str, Field] = MappingProxyType({}),
+) -> tuple[ObjectType, ObjectType]:
     """The types of the connections of an item type, and of their edges. `more`: fields that its connections have."""
     items = Field(lambda _context, page, field: page.listed(field), is_list=True)
     return (
@@ -237,11 +260,13 @@ def connection_types(item: str, more: Mapping[str, Field] = MappingProxyType({})
             {
                 "cursor": value(lambda page: page.cursor(), unescaped),
                 "node": Field(lambda context, page, field: context.nested(page.rows, field.fields)),
+                **more_of_edges,
             },
         ),
     )
 
 
+DISTANCE = Field(lambda _context, page, _field: page.distance(), is_nullable=True)
 PAGE_INFO = ObjectType(
     "PageInfo",
     {

@@ -10,9 +10,10 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from math import isfinite
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import BigInteger, ColumnElement, DateTime, Text, and_, case, extract, func, tuple_
+from sqlalchemy import BigInteger, ColumnElement, DateTime, Double, Text, and_, case, extract, func, tuple_
 from sqlalchemy import literal_column as sql
 from sqlalchemy.types import TypeEngine
 
@@ -57,6 +58,16 @@ MOMENT = KeyType(  # written in microseconds since 1970
     lambda text: EPOCH + timedelta(microseconds=_number(text)),
     lambda column: func.trunc(extract("epoch", column) * sql("1000000")),
 )
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not isfinite(number):
+        raise ValueError
+    return number
+
+
+DISTANCE = KeyType(Double(), lambda column: column + sql("0"), _finite)
 
 
 @dataclass(frozen=True, slots=True)

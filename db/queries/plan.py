@@ -15,8 +15,9 @@ from db.errors import DomainError, NotFound
 from db.postgres.engine import Database
 from db.postgres.outages import DatabaseUnavailable
 from db.queries import ids
-from db.queries.compile_context import IDS, CompileContext, Placeholder, Refusal, RowType, SelectedField
+from db.queries.compile_context import IDS, CompileContext, Path, Placeholder, Refusal, RowType, SelectedField
 from db.queries.json_text import Parts, concatenate
+from db.queries.nearest import explain_embeddings
 from db.queries.parameters import Inputs, Parameter, resolve
 from db.queries.registry import TYPES
 from db.queries.roots import by_id, by_ids
@@ -44,6 +45,7 @@ class Plan:
     placeholders: tuple[Placeholder, ...]
     order: tuple[int, ...]  # of the placeholders in the text
     costly: bool = False
+    with_embeddings: tuple[Path, ...] = ()
 
     def arguments(self, inputs: Inputs) -> list[Any]:
         """The statement's values. Raises ArgumentError for arguments that are out of their bounds."""
@@ -107,7 +109,9 @@ def _compile(make: Callable[[CompileContext], Parts], confined: bool, page: int)
     compiled = statement.compile(dialect=DIALECT)
     names = list(context.placeholders)
     order = tuple(names.index(name) for name in compiled.positiontup or ())
-    return Plan(str(compiled), tuple(context.placeholders.values()), order, context.costly)
+    return Plan(
+        str(compiled), tuple(context.placeholders.values()), order, context.costly, tuple(context.with_embeddings)
+    )
 
 
 async def read(database: Database, plan: Plan, inputs: Inputs, *, costly: bool = False) -> str | None:
@@ -134,6 +138,8 @@ async def _read(database: Database, plan: Plan, arguments: list[object]) -> str 
         if error.sqlstate == TOO_LONG:
             message = "The response would be too large: request smaller pages, or fewer lists without pages at once."
             raise DomainError(message, code="QUERY_TOO_COSTLY") from error
+        if plan.with_embeddings and (cause := explain_embeddings(error)):
+            raise ArgumentError([(cause, path) for path in plan.with_embeddings]) from error
         if error.sqlstate != NO_SUCH_VERSION:
             raise
         message = "There is no such version of this dataset; list them with `dataset { versions }`."

@@ -4,8 +4,21 @@ from collections.abc import Mapping
 
 from db.queries import roots
 from db.queries.compile_context import ObjectType
-from db.queries.connections import PAGE_INFO, connection_types
-from db.queries.types import annotation, change, comparison, dataset, delete_impact, facets, job, label, sample, version
+from db.queries.connections import DISTANCE, PAGE_INFO, connection_types
+from db.queries.types import (
+    annotation,
+    change,
+    comparison,
+    dataset,
+    delete_impact,
+    duplicates,
+    embedding_model,
+    facets,
+    job,
+    label,
+    sample,
+    version,
+)
 
 CONNECTIONS = ("Dataset", "Version", "Job", "Change", "JobWarning", "SampleChange")
 
@@ -19,6 +32,8 @@ TYPES: Mapping[str, ObjectType] = {
             delete_impact.DELETE_IMPACT,
             label.LABEL,
             sample.SAMPLE,
+            sample.SIMILAR_SAMPLE,
+            embedding_model.EMBEDDING_MODEL,
             change.CHANGE,
         ),
         *(annotation.ANNOTATION, *annotation.SHAPES),
@@ -28,8 +43,9 @@ TYPES: Mapping[str, ObjectType] = {
         *(job.EXPORT_JOB, job.EXPORT_FILE, job.EXPORT_SUMMARY),
         *(job.SYNC_EXAMPLES, job.IMPORTED_LABEL, job.IMPORT_NOTICE, job.LARGE_CHANGE_JOB),
         *facets.FACET_TYPES,
+        *duplicates.DUPLICATE_TYPES,
         PAGE_INFO,
-        *connection_types("Sample", {"facets": facets.FACETS}),
+        *connection_types("Sample", {"facets": facets.FACETS}, {"distance": DISTANCE}),
         *(type_ for item in CONNECTIONS for type_ in connection_types(item)),
     )
 }

@@ -9,10 +9,11 @@ from sqlalchemy import literal_column as sql
 
 from db.formats.images import USUAL
 from db.identity.tokens import Scope
+from db.postgres.pgvector import IS_ENABLED
 from db.queries import ids
 from db.queries.compile_context import IDS, CompileContext, Field, ObjectType, SelectedField
 from db.queries.connections import Page
-from db.queries.json_text import NULL, Parts, number, text, unescaped, value_or_null
+from db.queries.json_text import NULL, Parts, constant, number, text, unescaped, value_or_null
 from db.queries.parameters import Inputs, Parameter
 from db.queries.patterns import storable_or_none
 from db.queries.rows import DatasetState, Row
@@ -21,6 +22,7 @@ from db.queries.types.fields import NESTED, from_request, permission
 from db.queries.types.version import state_of_version
 
 TEXTS = ARRAY(Text())
+FEATURES: Mapping[str, str] = {"EMBEDDINGS": IS_ENABLED}  # and whether the server has each, in SQL
 
 
 def node(context: CompileContext, _source: None, field: SelectedField) -> Parts:
@@ -143,6 +145,12 @@ def dataset_ids(inputs: Inputs) -> str | None:
     return None if numbers is None else json.dumps([ids.encode("Dataset", number) for number in sorted(numbers)])
 
 
+def features(_context: CompileContext, _source: None, _field: SelectedField) -> Parts:
+    """In the order of the enum."""
+    names = [case((sql(condition), constant(f'"{name}"'))) for name, condition in FEATURES.items()]
+    return ["[", func.concat_ws(sql("','"), *names), "]"]
+
+
 VIEWER = ObjectType(
     "Viewer",
     {
@@ -161,6 +169,7 @@ SERVER_INFO = ObjectType(
         "version": from_request(Text(), lambda inputs: inputs.version, text),
         "maxPageSize": Field(lambda context, *_: [str(context.page)]),
         "uploadLimits": NESTED,
+        "features": Field(features, is_list=True),
     },
 )
 UPLOAD_LIMITS = ObjectType(

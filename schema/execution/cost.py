@@ -22,6 +22,7 @@ from schema.inputs.limits import CRITERION, SEARCH, SEARCHES
 
 UNPAGED = 10  # assumed length of a list without pages; its real length is limited where it is read
 FACETS = "facets"  # the field whose fields are facets: each may have to read and group every row
+SEARCHING = frozenset({"similar", "duplicates"})  # fields that may have to read every row, for each item of a list
 PAGE_ARGUMENTS = frozenset({"first", "last", "ids"})
 
 
@@ -63,10 +64,12 @@ class Cost:
         return 0, 0
 
     def _field(self, node: FieldNode, is_facet: bool) -> int:
-        cost = 1 + (SEARCH if is_facet and node.name.value != "__typename" else 0)
+        is_search = node.name.value in SEARCHING or (is_facet and node.name.value != "__typename")
+        cost = 1 + (SEARCH if is_search else 0)
         if not node.selection_set:
             return cost
         for argument in node.arguments or ():
+            cost += SEARCH if argument.name.value == "near" else 0
             cost += self._criteria(argument.value, in_filter=argument.name.value == "filter")
         each, once = self._selections(node.selection_set, are_facets=node.name.value == FACETS)
         return cost + self._length_of(node, node.selection_set, is_facet) * each + once

@@ -5,6 +5,7 @@ from strawberry.tools import create_type
 from schema.mutations.annotations import annotate_samples
 from schema.mutations.changes import undo_change
 from schema.mutations.datasets import create_dataset, delete_dataset, update_dataset
+from schema.mutations.embeddings import delete_embeddings, put_embeddings
 from schema.mutations.exports import export_dataset
 from schema.mutations.jobs import cancel_job, import_annotations, import_manifest, sync_dataset
 from schema.mutations.labels import create_labels, delete_labels, rename_label, update_label
@@ -19,6 +20,7 @@ Mutation = create_type(
         *(create_labels, update_label, rename_label, delete_labels),
         *(label_samples, replace_sample_label, update_samples, delete_samples, annotate_samples),
         *(sync_dataset, cancel_job, import_annotations, import_manifest, export_dataset),
+        *(put_embeddings, delete_embeddings),
         *(upload_samples, request_uploads, complete_uploads, request_import_upload),
         *(publish_version, set_current_version, delete_version, write_manifest),
         undo_change,

@@ -30,6 +30,8 @@ IMAGE_FORMATS = (
     "another format. Existing samples stay while their file exists."
 )
 
+COMPARES_LOOKS = "Find images that look alike, for `Dataset.duplicates`: a worker then reads every image once."
+
 
 @strawberry.input(description="The dataset to create.")
 class CreateDatasetInput:
@@ -60,6 +62,7 @@ class CreateDatasetInput:
     image_formats: list[ImageFormat] = strawberry.field(
         default_factory=lambda: [ImageFormat[name] for name in USUAL], description=IMAGE_FORMATS
     )
+    compares_looks: bool = strawberry.field(default=False, description=COMPARES_LOOKS)
     sync_now: bool = strawberry.field(
         default=True, description="Start the first sync, which reads images and label files from `inputPath`."
     )
@@ -88,6 +91,9 @@ class UpdateDatasetInput:
     )
     image_formats: list[ImageFormat] | None = strawberry.field(
         default=None, description=f"{IMAGE_FORMATS} Null leaves them unchanged; the next sync adds the new ones."
+    )
+    compares_looks: bool | None = strawberry.field(
+        default=None, description=f"{COMPARES_LOOKS} False stops that, and what was found stays. Null changes nothing."
     )
 
 

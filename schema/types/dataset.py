@@ -3,15 +3,17 @@ from typing import Annotated
 
 import strawberry
 
-from schema.enums import DatasetType, ImageFormat, LabelNameRule
+from schema.enums import DatasetType, DuplicateKind, ImageFormat, LabelNameRule
 from schema.inputs.filters import ChangeFilter, JobFilter, SampleSelectionInput
 from schema.types.change import Change
 from schema.types.comparison import Comparison
 from schema.types.delete_impact import DeleteImpact
+from schema.types.duplicates import DuplicateGroupConnection
+from schema.types.embedding import EmbeddingModel
 from schema.types.job import Job
 from schema.types.label import Label
 from schema.types.node import Node, compiled
-from schema.types.pagination import connection_of, filtered_connection_of
+from schema.types.pagination import After, Before, First, Last, connection_of, filtered_connection_of
 from schema.types.sample import Sample
 from schema.types.version import Statistics, Version, page_of_samples
 
@@ -156,6 +158,36 @@ class Dataset(Node):
         "The committed changes of the working set, newest first, since the dataset was created.",
     )
 
+    compares_looks: bool = strawberry.field(
+        description="Whether a worker finds images that look alike, for `duplicates`."
+    )
+
+    @strawberry.field(
+        description="Groups of samples of the working set whose images look alike. Needs `comparesLooks`; what is not "
+        "compared yet is counted by `unhashedCount`."
+    )
+    def duplicates(
+        self,
+        by: Annotated[
+            DuplicateKind, strawberry.argument(description="What the images of a group have in common.")
+        ] = DuplicateKind.LOOKS,
+        max_distance: Annotated[
+            int,
+            strawberry.argument(
+                description="0–2: in how many of 64 bits the hashes of two images may differ. A group contains all "
+                "that such steps lead to. More would bring together images that do not look alike."
+            ),
+        ] = 2,
+        first: First = None,
+        after: After = None,
+        last: Last = None,
+        before: Before = None,
+    ) -> DuplicateGroupConnection:
+        compiled()
+
+    embedding_models: list[EmbeddingModel] = strawberry.field(
+        description="The models whose embeddings are stored, the first one first."
+    )
     event_cursor: str = strawberry.field(
         description="Cursor of the dataset's events at the time of this response. `datasetEvents` with it as `after` "
         "sends all events since then."

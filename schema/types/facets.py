@@ -7,8 +7,8 @@ import strawberry
 from schema.enums import SampleState, SampleUsage
 from schema.types.label import Label
 from schema.types.node import compiled
-from schema.types.pagination import Connection
-from schema.types.sample import Sample
+from schema.types.pagination import Connection, Edge
+from schema.types.sample import DISTANCE, Sample
 
 First = Annotated[
     int | None,
@@ -90,6 +90,14 @@ class SampleFacets:
     hard_count: int = strawberry.field(description="Number of samples that are marked as hard examples.")
 
 
+@strawberry.type(description="An item of a page and its cursor.")
+class SampleEdge(Edge[Sample]):
+    distance: float | None = strawberry.field(
+        description=f"How far the sample is from `near`. {DISTANCE} Null without `near`."
+    )
+
+
 @strawberry.type(description="A page of a list of samples.")
 class SampleConnection(Connection[Sample]):
+    edges: list[SampleEdge] = strawberry.field(description="The items of the page, each with its cursor.")  # type: ignore[assignment]
     facets: SampleFacets = strawberry.field(description="All samples of the list, counted by their values.")

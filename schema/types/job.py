@@ -199,6 +199,10 @@ class ManifestJob(Job, Node):
     version: Annotated["Version", strawberry.lazy("schema.types.version")] | None = strawberry.field(
         description="The version. Null if it was deleted."
     )
+    warnings = connection_of(
+        JobWarning,
+        "Images for training that look like one for evaluation or test, in datasets with `comparesLooks`: at most 100.",
+    )
 
 
 @strawberry.type(

@@ -4,9 +4,13 @@ from typing import Annotated
 import strawberry
 
 from schema.enums import ImageFormat, SampleState, SampleUsage
+from schema.inputs.models import ModelInput
+from schema.inputs.near import MODEL
 from schema.types.annotation import Annotation
 from schema.types.label import Label
 from schema.types.node import CURRENT_OF, VERSION_OF, LazyDataset, LazyVersion, Node, compiled
+
+DISTANCE = "1 − the cosine of the angle between both vectors: 0 for the same direction, up to 2 for the opposite one."
 
 
 @strawberry.type(description="An image of a dataset, with its labels.")
@@ -85,3 +89,21 @@ class Sample(Node):
         size: Annotated[int, strawberry.argument(description="Longest side in pixels: 16–1,024.")] = 256,
     ) -> str:
         compiled()
+
+    @strawberry.field(
+        description="The samples that look most like this one, the nearest first, by the distances of their "
+        "embeddings. In a version, those of the version. Empty if the sample has no embedding. Needs `EMBEDDINGS` in "
+        "`serverInfo { features }`."
+    )
+    def similar(
+        self,
+        first: Annotated[int, strawberry.argument(description="How many: 0 to `serverInfo { maxPageSize }`.")] = 10,
+        model: Annotated[ModelInput | None, strawberry.argument(description=MODEL)] = None,
+    ) -> list[Annotated["SimilarSample", strawberry.lazy("schema.types.sample")]]:
+        compiled()
+
+
+@strawberry.type(description="A sample, and how far it is from what it is compared with.")
+class SimilarSample:
+    sample: Sample = strawberry.field(description="The sample.")
+    distance: float = strawberry.field(description=DISTANCE)

@@ -5,6 +5,7 @@ import strawberry
 
 from schema.enums import VersionStatus
 from schema.inputs.filters import SampleFilter
+from schema.inputs.near import NearInput
 from schema.inputs.orders import NEWEST_SAMPLES, SampleOrderInput
 from schema.types.facets import SampleConnection
 from schema.types.job import ManifestJob
@@ -28,6 +29,13 @@ def page_of_samples(
     order_by: Annotated[
         SampleOrderInput, strawberry.argument(description="The order of the items; newest first by default.")
     ] = NEWEST_SAMPLES,
+    near: Annotated[
+        NearInput | None,
+        strawberry.argument(
+            description="Return the samples whose embeddings are nearest to this, the nearest first: at most 1,000 "
+            "altogether. `orderBy` is ignored then. Needs `EMBEDDINGS` in `serverInfo { features }`."
+        ),
+    ] = None,
     first: First = None,
     after: After = None,
     last: Last = None,

@@ -17,9 +17,10 @@ import pytest
 
 from db.errors import Conflict, DomainError, Invalid
 from db.identity import tokens
-from db.postgres import backups, engine, migrations
+from db.postgres import backups, engine, migrations, pgvector
 from tests.db.test_migrations import dump
 from tests.schema.annotation_fixture import annotate, box, create_box_client, edit_of, new
+from tests.schema.embedding_fixture import embedded
 from tests.schema.mutation_fixture import DatasetClient, create_client
 
 ROOT = Path(__file__).parent.parent.parent
@@ -297,3 +298,26 @@ async def test_a_killed_restore_leaves_the_database_as_it_was(
     assert await asyncio.to_thread(killed, TO_TABLE, "restore", str(file), url=empty_database_url) == -signal.SIGKILL
     assert await rows(empty_database_url) == before
     assert (await backups.restore(empty_database_url, io.BytesIO(file.read_bytes()))).datasets == 1
+
+
+async def test_embeddings_come_back_where_pgvector_is(
+    database: engine.Database,
+    database_url: str,
+    empty_database_url: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    await embedded(database, tmp_path, samples=6)
+    backup = await written(database_url)
+    await migrations.upgrade(empty_database_url)
+
+    async def without(_: object) -> bool:
+        return False
+
+    with monkeypatch.context() as patched:
+        patched.setattr(pgvector, "enable_on", without)
+        with pytest.raises(Conflict, match="The backup has embeddings"):
+            await backups.restore(empty_database_url, io.BytesIO(backup))
+    await backups.restore(empty_database_url, io.BytesIO(backup))
+    assert await rows(empty_database_url) == await rows(database_url)
+    assert await pgvector.enable(empty_database_url)

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from db import jobs
+from db.embeddings import looks
 from db.exports import manifests
 from db.history import versions
 from db.history.split import Split
@@ -142,3 +143,23 @@ async def test_samples_marked_otherwise_keep_their_usage(database: Database, usa
     await work(database, store)
     [(data, _)] = store.contents.values()
     assert json.loads(data.splitlines()[0])["usage"] == usage or "TRAIN"
+
+
+async def test_images_for_training_that_look_like_others_are_warned_of(database: Database) -> None:
+    made, store = await stage(database, "/out"), MemoryStore()
+    await put(database, made, ["cat"], 3)
+    usages = ("TRAIN", "EVAL", None, "TEST")
+    async with database.writing() as session:
+        connection = await connection_of(session)
+        for sample, usage in zip(made.samples, usages, strict=True):
+            await connection.execute("UPDATE sample SET usage = $2 WHERE id = $1", sample, usage)
+        rows = await connection.fetch("SELECT source_id FROM sample ORDER BY id")
+        hashes = (0b1, 0b1111_0000, 0b0, 0b11)
+        await looks.add(session, made.id, dict(zip((row["source_id"] for row in rows), hashes, strict=True)))
+    await publish(database, made)
+    await write(database, lambda session: delete(session, made.id, Selection(ids=made.samples), by=ANN), object)
+    await work(database, store)
+    async with database.reading() as reader:
+        warnings = await reader.fetch("SELECT path, message FROM job_warning")
+    message = "This image for training looks like 000003.jpg, which is not."
+    assert [tuple(row) for row in warnings] == [("000000.jpg", message)]

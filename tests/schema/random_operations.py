@@ -43,8 +43,11 @@ NEEDLES = (
     "/",
     "s/i",
 )
-# Compared with models of their own: tests/schema/test_versions_model.py, test_delete_impact.py.
-APART = frozenset({"Version", "version", "versions", "currentVersion", "comparison", "deleteImpact"})
+# Compared with models of their own: tests/schema/test_versions_model.py, test_delete_impact.py, test_embeddings.py,
+# test_duplicates.py.
+APART = frozenset(
+    {"Version", "version", "versions", "currentVersion", "comparison", "deleteImpact", "similar", "duplicates"}
+)
 MOMENTS = ("2000-01-01T00:00:00+00:00", NOW.isoformat(), "2099-12-31T23:59:59.5+09:00")
 
 

@@ -27,6 +27,7 @@ WRITTEN = {
     "ImportNoticeKind": ("db/ingest/**/*.py",),
     "IgnoredReason": ("db/ingest/sync/*.py", "db/ingest/sync/*.sql", "db/storage/*.py"),
     "JobStatus": ("db/jobs/*.py",),
+    "ServerFeature": ("db/queries/roots.py",),
     "SyncEffect": ("db/ingest/**/*.py",),
     "SampleState": ("db/postgres/schema.sql",),
     "TokenScope": ("db/identity/tokens.py",),
@@ -38,7 +39,8 @@ FORMS = {
     "AnnotationOrigin": r'(origin: str = |cls\(|Policy\()"{word}"',
     "ErrorCode": r'(code(: str)?|[A-Z_]+(: Final)?) ?= ?"{word}"',
 }
-TO_COME = {"AnnotationOrigin.MODEL"}  # a model's suggestions: the data can have them, nothing makes them yet
+# A model's suggestions: the data can have them, nothing makes them yet; and no worker says that it can train models.
+TO_COME = {"AnnotationOrigin.MODEL", "ServerFeature.VISION"}
 
 
 def of_types(schema: GraphQLSchema, *, sent: bool) -> set[str]:

@@ -24,6 +24,7 @@ LABELLING = {
     "annotateSamples",
     "createLabels",
     "updateLabel",
+    "putEmbeddings",
 }
 READING = {"exportDataset", "cancelJob"}
 

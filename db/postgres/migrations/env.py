@@ -13,11 +13,14 @@ from db.postgres.models import metadata
 # Tables that only statements in SQL use.
 WITHOUT_MODEL: Final = frozenset(
     {
+        "embedding",
         "export_sample",
         "idempotency",
         "import_file",
         "import_line",
         "import_upload",
+        "look",
+        "look_hash",
         "sample_past_unpublished",
         "source_deletion",
         "sync_item",

@@ -16,7 +16,8 @@ from db.queries.rows import Row
 from db.queries.types.change import CHANGES
 from db.queries.types.comparison import compare
 from db.queries.types.delete_impact import delete_impact
-from db.queries.types.fields import NESTED, column, node_type, permission
+from db.queries.types.duplicates import duplicates
+from db.queries.types.fields import NESTED, column, many, node_type, permission
 from db.queries.types.job import EXCLUSIVE_TYPES, JOBS, is_exclusive
 from db.queries.types.sample import SAMPLES
 from db.queries.types.version import VERSIONS
@@ -141,6 +142,9 @@ DATASET = node_type(
         "jobs": page(JOBS, of_dataset),
         "changes": page(CHANGES, of_dataset),
         "eventCursor": Field(event_cursor),
+        "embeddingModels": many(of_dataset),
+        "comparesLooks": column("compares_looks", boolean),
+        "duplicates": Field(duplicates),
     },
 )
 

@@ -67,7 +67,8 @@ class Facets:
     @property
     def known(self) -> DatasetState | None:
         """The working set or version of which the list is all, or all in one labelling state: much is counted."""
-        is_known = self.page.model is Sample and self.filter == SampleFilter(state=self.filter.state)
+        is_all = self.page.model is Sample and self.page.nearest is None
+        is_known = is_all and self.filter == SampleFilter(state=self.filter.state)
         return self.page.state if is_known else None
 
     def json(self, field: SelectedField) -> Parts:

@@ -91,6 +91,7 @@ MANIFEST_JOB = job(
     "MANIFEST",
     "ManifestJob",
     version=one(lambda version, job: version["id"] == job["version_id"], in_state=False),
+    warnings=WARNINGS,
 )
 
 

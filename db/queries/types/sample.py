@@ -1,4 +1,5 @@
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy
@@ -9,11 +10,13 @@ from db.errors import Invalid
 from db.formats.images import SHOWN_SIDE, SUFFIX_OF
 from db.identity.urls import signed_sql
 from db.postgres.models import Label, Sample, Source
-from db.queries.compile_context import CompileContext, Field, SelectedField
+from db.queries.compile_context import CompileContext, Field, ObjectType, SelectedField
 from db.queries.connections import Listing
 from db.queries.filters import LabelFilter, SampleFilter, conditions, is_one_of, labels_are_rare, single_label
 from db.queries.json_text import Encode, Parts, boolean, concatenate, moment, nullable, number, text, unescaped
+from db.queries.nearest import Nearest, nearest_samples
 from db.queries.orders import sample_order
+from db.queries.pagination import page_size
 from db.queries.rows import DatasetState, Row
 from db.queries.types.fields import DATASET_OF_ROW, column, many, value, versioned_type
 from db.queries.types.label import stored_count as label_count
@@ -109,6 +112,37 @@ def thumbnail_size(size: int) -> int:
     return size
 
 
+@dataclass(frozen=True, slots=True)
+class SimilarSample:
+    row: Row
+    distance: ColumnElement[Any]
+
+
+def similar(context: CompileContext, row: Row, field: SelectedField) -> Parts:
+    """The samples of the same state whose vectors are nearest to the sample's. None where it has no vector."""
+    state, before = row.state, context.unbounded
+
+    def where(other: Row) -> Sequence[ColumnElement[bool]]:
+        return [other["dataset_id"] == state.dataset_id, *other.conditions(), other["id"] != row["id"]]
+
+    first = page_size(field.argument("first"), None, limit=context.page)
+    model, source_id = field.argument("model"), row["source_id"]
+    nearest = Nearest(context, state, where, model=model, source=source_id, must_exist=False, rows=first)
+    other = context.row(Sample, state)
+    nearest.join(other)
+    item = concatenate(context.nested(SimilarSample(other, nearest.distance), field.fields)).label("item")
+    rows = other.select(item, where=[other["dataset_id"] == state.dataset_id, *other.conditions()])
+    listed = context.listed(rows.order_by(nearest.distance, other["id"]), before)
+    return [select(listed).add_cte(*nearest.tables, nest_here=True).scalar_subquery()]
+
+
+SIMILAR_SAMPLE = ObjectType(
+    "SimilarSample",
+    {
+        "sample": Field(lambda context, similar, field: context.nested(similar.row, field.fields)),
+        "distance": value(lambda similar: similar.distance, number),
+    },
+)
 SAMPLE = versioned_type(
     "Sample",
     Sample,
@@ -140,6 +174,7 @@ SAMPLE = versioned_type(
         "originalUrl": Field(original_url),
         "thumbnailUrl": Field(thumbnail_url),
         "urlExpiresAt": Field(url_expires_at),
+        "similar": Field(similar, is_list=True),
     },
 )
 
@@ -193,6 +228,7 @@ SAMPLES = Listing(
     ("Sample",),
     sample_order,
     matching=matching,
+    nearest=nearest_samples,
     few=few,
     counted=counted,
 )

@@ -1,0 +1,1 @@
+"""Embeddings: vectors of models that stand for images, and their indexes. Reads are in `db/queries/nearest.py`."""
