@@ -79,20 +79,20 @@ def postgres_runs(data_dir: Path) -> bool:
 
 def test_the_demo_labels_real_images_and_finds_them_again(data_dir: Path) -> None:
     with running("demo", data_dir) as server:
-        assert "60 images added, succeeded" in server.said
-        assert "60 images, 40 labelled, 20 to do" in server.said
+        assert "90 images added, succeeded" in server.said
+        assert "90 images, 70 labelled, 20 to do" in server.said
         assert "8 images, 8 labelled, 0 to do" in server.said
         assert server.ask(first_query())["dataset"]["samples"]["totalCount"] == 20
         counts = (
             '{ dataset(by: {name: "digits"}) { statistics { totalCount labeledCount } labels { name sampleCount } } }'
         )
         found = server.ask(counts)["dataset"]
-        assert found["statistics"] == {"totalCount": 60, "labeledCount": 40}
-        assert [label["sampleCount"] for label in found["labels"]] == [4] * 10
+        assert found["statistics"] == {"totalCount": 90, "labeledCount": 70}
+        assert [label["sampleCount"] for label in found["labels"]] == [7] * 10
         assert server.stop(signal.SIGINT) == 0
     assert not postgres_runs(data_dir)
     with running("demo", data_dir) as again:
-        assert "60 images, 40 labelled, 20 to do" in again.said
+        assert "90 images, 70 labelled, 20 to do" in again.said
         assert again.ask("{ datasets { totalCount } }") == {"datasets": {"totalCount": 2}}
         assert again.token == server.token
 

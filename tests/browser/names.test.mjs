@@ -99,7 +99,7 @@ for (const colorScheme of ["light", "dark"]) {
       await datasets.getByRole("dialog").waitFor();
       assert.deepEqual(await violations(datasets), [], "New dataset");
       const page = await browser.open(server, { dataset: "names", colorScheme });
-      await until(() => counts(page), [60, 20, 40]);
+      await until(() => counts(page), [90, 20, 70]);
       await images(page).first().click();
       await page.getByText("1 of 1").waitFor();
       assert.deepEqual(await violations(page), []);

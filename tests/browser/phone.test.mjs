@@ -30,14 +30,14 @@ test(
     await picture(start, "phone-datasets");
     await start.getByRole("link", { name: /phone/ }).tap();
     const page = start;
-    await until(() => counts(page), [60, 20, 40]);
+    await until(() => counts(page), [90, 20, 70]);
     await fits(page);
     await tab(page, "Unlabeled").tap();
     await says(page, "20 images");
     await images(page).first().tap();
     await picture(page, "phone");
     await labelRow(page, "digit-1").tap();
-    await until(() => counts(page), [60, 19, 41]);
+    await until(() => counts(page), [90, 19, 71]);
     await page.getByRole("button", { name: "Show the filters" }).tap();
     await page.getByPlaceholder("File name or path").fill("IMG_1119");
     await picture(page, "phone-filters");

@@ -43,7 +43,7 @@ test(
   "what is clicked while the server is gone is kept, shown, and saved once when it is back",
   browser.used(async () => {
     const page = await browser.open(server.url, { dataset: "digits", token: server.token });
-    await until(() => counts(page), [60, 20, 40]);
+    await until(() => counts(page), [90, 20, 70]);
     await tab(page, "Unlabeled").click();
     await says(page, "20 images");
     server = await server.restart(async () => {
@@ -57,7 +57,7 @@ test(
       await page.reload().catch(() => {}); // the page itself cannot be read now
     });
     await page.goto(`${server.url}/ui/?dataset=digits`);
-    await until(() => counts(page), [60, 17, 43]);
+    await until(() => counts(page), [90, 17, 73]);
     await labelRow(page, "kept").getByText("3").waitFor();
     assert.equal(await page.getByText("cannot be reached").count(), 0);
     assert.equal((await ask(CHANGES)).dataset.changes.totalCount, 3);
@@ -75,14 +75,14 @@ test(
       await page.keyboard.press("k");
       await page.getByText("1 change is kept").waitFor();
     });
-    await until(() => counts(page), [60, 16, 44]);
+    await until(() => counts(page), [90, 16, 74]);
     await page.getByText("cannot be reached").waitFor({ state: "detached" });
     const other = await browser.open(server.url, { dataset: "digits", token: server.token });
     await tab(other, "Unlabeled").click();
     await says(other, "16 images");
     await images(other).first().click();
     await other.keyboard.press("k");
-    await until(() => counts(page), [60, 15, 45]);
+    await until(() => counts(page), [90, 15, 75]);
   }),
 );
 
@@ -102,7 +102,7 @@ test(
     });
     await images(page).first().click();
     await page.keyboard.press("k");
-    await until(() => counts(page), [60, 14, 46]);
+    await until(() => counts(page), [90, 14, 76]);
     await until(() => grid(page).locator(".chip.pending").count(), 0);
     assert.equal(lost, 1);
     assert.equal((await ask(CHANGES)).dataset.changes.totalCount, before + 1);

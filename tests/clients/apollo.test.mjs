@@ -74,7 +74,7 @@ test("pages are merged into one list, and a list that is complete is answered fr
   }
   const { edges, totalCount } = data.dataset.samples;
   const paths = edges.map((edge) => edge.node.path);
-  assert.equal(totalCount, 60);
+  assert.equal(totalCount, 90);
   assert.equal(new Set(paths).size, totalCount);
   assert.deepEqual(paths, [...paths].sort());
   const cached = client.readQuery({ query: documents.Samples, variables: { dataset, first: PAGE } });

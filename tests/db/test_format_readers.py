@@ -376,7 +376,7 @@ def test_files_of_others_in_our_examples() -> None:
     cells, problems = read(READERS["PASCAL_VOC"], in_folder(ROOT / "examples" / "cells").files)
     assert (len(cells), sum(len(each.annotations or ()) for each in cells), problems) == (8, 141, [])
     digits, problems = read(READERS["IMAGE_FOLDER"], in_folder(ROOT / "examples" / "digits").files)
-    assert (len(digits), problems) == (60, [])
+    assert (len(digits), problems) == (90, [])
     assert {each.path[0]: label for each in digits for label, _ in labelled(each)} == {
         str(n): str(n) for n in range(10)
     }
