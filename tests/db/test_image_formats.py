@@ -207,7 +207,10 @@ PLAIN: tuple[Entry, ...] = (
 )
 
 
-def tiff(*changed: Entry, pixels: bytes = bytes(range(48)), order: str = "<", following: int = 0) -> bytes:
+PIXELS = bytes(range(48))
+
+
+def tiff(*changed: Entry, pixels: bytes = PIXELS, order: str = "<", following: int = 0) -> bytes:
     """A small gray image with these entries instead of, or besides, the usual ones; its directory behind the pixels."""
     entries = sorted({entry[0]: entry for entry in (*PLAIN, *changed)}.values())
     packed = b"".join(struct.pack(f"{order}HHI" + ("Hxx" if entry[1] == 3 else "I"), *entry) for entry in entries)
@@ -252,6 +255,20 @@ def test_what_a_tiff_does_not_need_does_no_harm() -> None:
     for entry in odd:
         assert images.check(tiff(entry)).orientation in (1, 6)
     assert images.check(tiff((274, 3, 1, 9))).orientation == 1
+
+
+@pytest.mark.parametrize("tag", [65_000, 700, 320])
+def test_no_entry_of_a_tiff_hides_what_is_behind_its_pixels(tag: int) -> None:
+    """Neither one that nobody needs, nor one that this image does not need."""
+    behind = b"\0PK\x03\x04" + bytes(100)
+    data = tiff((tag, 7, 0, 0))
+    position = len(data)
+    for place in (position, 8 + 48):  # behind the directory, and between the pixels and that
+        entry = (tag, 7, len(behind), place)
+        hidden = tiff(entry) + behind if place == position else tiff(entry, (279, 4, 1, 48), pixels=PIXELS + behind)
+        with pytest.raises(UnreadableImage, match="other data"):
+            images.check(hidden)
+    assert images.check(tiff((tag, 7, 100, position)) + bytes(100)).width == 8
 
 
 def test_wide_grays_are_shown_from_the_darkest_to_the_lightest() -> None:

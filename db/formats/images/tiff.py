@@ -12,7 +12,6 @@ NEEDED: Final = frozenset(
     {WIDTH, HEIGHT, 254, 258, 259, 262, 266, 277, 278, 284, 292, 293, 317, 320, 322, 323, 332, 338, 339, 347}
     | {512, 515, 517, 518, 519, 520, 521, 529, 530, 531, 532, *(tag for pair in PARTS for tag in pair)}
 )
-SIZES: Final = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
 NUMBERS: Final = {1: "B", 3: "H", 4: "I", 16: "Q"}
 MAX_ENTRIES: Final = 1_000
 MAX_PARTS: Final = 1_000_000
@@ -45,17 +44,18 @@ def read(data: bytes) -> Content:
     """Raises UnreadableImage also where the directory is behind these bytes: it may be anywhere."""
     layout = LAYOUTS[data[:4]]
     try:
-        entries, end = _directory(data, layout)
+        entries = _directory(data, layout)
         width, height = (_numbers(data, layout, entries[tag])[0] for tag in (WIDTH, HEIGHT))
     except (struct.error, KeyError, IndexError):
         raise UnreadableImage("The file has no directory of a TIFF image.") from None
     if not width or not height:
         raise UnreadableImage("The TIFF image has no pixels.")
     reach = _reach(data, layout, entries)
+    end = 0 if reach == UNKNOWN else reach
     return Content(
         "TIFF",
-        _rewritten(data, layout, entries, 0 if reach == UNKNOWN else reach),
-        min(len(data), max(end, 0 if reach == UNKNOWN else reach)),
+        _rewritten(data, layout, entries, end),
+        min(len(data), end),  # of the pixels: what entries refer to may be anything
         complete=reach <= len(data),
         orientation=_orientation(data, layout, entries),
         size=(width, height),
@@ -80,22 +80,18 @@ def with_directory(head: bytes, directory: bytes) -> bytes:
     return head[: layout.first] + struct.pack(layout.order + layout.position, start) + directory
 
 
-def _directory(data: bytes, layout: Layout) -> tuple[Entries, int]:
-    """The first entry of each tag; and the position behind all that the directory refers to."""
+def _directory(data: bytes, layout: Layout) -> Entries:
+    """The first entry of each tag."""
     [start] = struct.unpack_from(layout.order + layout.position, data, layout.first)
     [count] = struct.unpack_from(layout.order + layout.number, data, start)
     if count > MAX_ENTRIES:
         raise UnreadableImage(f"The image has a directory of more than {MAX_ENTRIES:,} entries.")
     at = start + struct.calcsize(layout.order + layout.number)
     entries: Entries = {}
-    end = at + count * layout.entry.size + struct.calcsize(layout.position)
     for number in range(count):
         tag, kind, values, value = layout.entry.unpack_from(data, at + number * layout.entry.size)
         entries.setdefault(tag, (kind, values, value))
-        size = values * SIZES.get(kind, 0)
-        if size > len(value):
-            end = max(end, int.from_bytes(value, "little" if layout.order == "<" else "big") + size)
-    return entries, end
+    return entries
 
 
 def _numbers(data: bytes, layout: Layout, entry: tuple[int, int, bytes]) -> tuple[int, ...]:
