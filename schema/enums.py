@@ -357,17 +357,23 @@ class ImportFormat(Enum):
 @described("What happened to lines or images of an import.")
 class ImportNoticeKind(Enum):
     CONTENT = "Something in the file makes no sense or does not fit the dataset, and was left out."
+    NO_IMAGES = "The files name no image, so nothing was imported."
+    NO_LABELS = (
+        "The files say no label of an existing sample's image, or none that is imported, so the sample stays as it is. "
+        "OVERWRITE takes its labels away."
+    )
+    IMAGES_NOT_STORED = "The files contain images, which are not stored. `images: STORE` stores them."
     LABEL_NAME = "A label's name is not allowed in this dataset, so its annotations were left out."
     SHAPE_BEYOND_IMAGE = "Shapes reach beyond their image. `outOfBounds` says what to do with them."
     LABELS_KEPT = "A person or a script labelled the sample last, so its labels stay. OVERWRITE replaces them."
     MATCHED_BY_PATH_END = "The image's path and that of its sample end alike."
     MATCHED_BY_NAME = "The image and its sample have the same file name, and nothing else has."
     IMAGE_AMBIGUOUS = "Several samples may be meant, or one sample by several images."
-    IMAGE_EXCLUDED = "There is a file that is no sample, and the dataset's `exclude` matches its path."
+    IMAGE_EXCLUDED = "There is a file that is no sample, and the dataset's `include` or `exclude` leaves out its path."
     IMAGE_MISSING = "There is no such sample, and no such file below the input path."
     IMAGE_REPEATED = "The image was named before; the first line counts."
     IMAGE_DIFFERS = "The input path has another file at the image's path, which was kept."
-    IMAGE_UNREADABLE = "There is a file, and it is not an image that can be read."
+    IMAGE_UNREADABLE = "There is a file, and it is not an image that can be read, or of a format that is not taken."
     SAMPLE_DELETED = "The sample was deleted here. `restoreRemoved` restores it."
 
 

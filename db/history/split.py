@@ -76,8 +76,9 @@ class Split:
 
 async def write(
     session: AsyncSession, dataset_id: int, version_id: int, revision: int, split: Split, *, kept: Version | None = None
-) -> None:
-    """Write which of the samples at this revision are for evaluation and test. `kept`: the version to keep from."""
+) -> tuple[int, int, int]:
+    """Write which of the samples at this revision are for evaluation and test; how many are for training, evaluation
+    and test. `kept`: the version to keep from."""
     values: dict[str, Any] = {"dataset_id": dataset_id, "version_id": version_id, "revision": revision}
     samples, aside = SQL.samples.format(labelled=SQL.labelled.format(revision=":revision")), ""
     if kept is not None:
@@ -90,7 +91,7 @@ async def write(
 
     rows = await sql.run(session, SQL.strata.format(units=units), **values)
     names = {row["label_id"]: row["name"] for row in await sql.run(session, SQL.label_names, version_id=version_id)}
-    drawn = await asyncio.to_thread(_drawn, rows, names, split)
+    drawn, parts = await asyncio.to_thread(_drawn, rows, names, split)
     values |= drawn | {"seed": str(split.seed)}
     statement = SQL.drawn.format(units=units)
     if split.group_by is None:
@@ -99,10 +100,14 @@ async def write(
         await sql.run(session, SQL.write_directories.format(samples=samples, drawn=statement), **values)
     if kept is not None:
         await sql.run(session, SQL.write_unlabelled.format(aside=aside), **values)
+    return parts
 
 
-def _drawn(rows: Sequence[asyncpg.Record], names: Mapping[int, str], split: Split) -> dict[str, list[Any]]:
-    """How many units of each stratum are to be drawn, as values of the statement. Raises Conflict."""
+def _drawn(
+    rows: Sequence[asyncpg.Record], names: Mapping[int, str], split: Split
+) -> tuple[dict[str, list[Any]], tuple[int, int, int]]:
+    """How many units of each stratum are to be drawn, as values of the statement; and how many samples each part then
+    has. Raises Conflict."""
     # Labels in the order of their names, which is the same wherever the same samples are, or as splits have always had
     # them: in that in which they were made.
     in_order = sorted(names) if split.is_plain else sorted(names, key=names.__getitem__)
@@ -123,12 +128,16 @@ def _drawn(rows: Sequence[asyncpg.Record], names: Mapping[int, str], split: Spli
     except Impossible as impossible:
         raise _refusal([names[in_order[each]] for each in impossible.labels], split) from None
     drawn = [(stratum, part) for stratum, part in aside.items() if part.kept_eval or part.kept_test]
-    return {
+    total = sum(stratum.size * part.number for stratum, part in aside.items())
+    evaluation = sum(stratum.size * part.kept_eval for stratum, part in drawn)
+    test = sum(stratum.size * part.kept_test for stratum, part in drawn)
+    values = {
         "labels": [labels[stratum] for stratum, _ in drawn],
         "sizes": [stratum.size for stratum, _ in drawn],
         "evals": [part.kept_eval - strata[stratum].kept_eval for stratum, part in drawn],
         "tests": [part.kept_test - strata[stratum].kept_test for stratum, part in drawn],
     }
+    return values, (total - evaluation - test, evaluation, test)
 
 
 def _refusal(labels: list[str], split: Split) -> Conflict:

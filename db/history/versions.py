@@ -34,8 +34,11 @@ OnUnpublished = Literal["ERROR", "DISCARD"]
 
 @dataclass(frozen=True, slots=True)
 class Published:
+    """`parts`: how many samples are for training, for evaluation and for test; None without a split."""
+
     dataset_id: int
     version: int
+    parts: tuple[int, int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,11 +101,12 @@ async def publish(
             code="VERSION_ALREADY_EXISTS",
             name=version_name,
         )
+    parts = None
     if divided is not None:
-        await split.write(session, dataset_id, row["id"], row["revision"], divided, kept=kept)
+        parts = await split.write(session, dataset_id, row["id"], row["revision"], divided, kept=kept)
     await set_base(session, base, row["id"], row["revision"])
     await request_manifest(session, dataset_id, row["id"], requested_by=by.name)
-    return Published(dataset_id, row["id"])
+    return Published(dataset_id, row["id"], parts)
 
 
 async def _next_name(session: AsyncSession, base: Base) -> str:

@@ -228,7 +228,9 @@ class _Decider:
             if entry.annotations and not self.policy.may_label(before.labeled_origin):
                 message = f"{entry.location}: `{path_end(entry.path)}` keeps its labels: a person or a script put them."
                 self.decisions.notices.append(Notice("LABELS_KEPT", message))
-            self._update(entry, before, before.sample_id)
+            if not self._update(entry, before, before.sample_id) and entry.annotations == () and not self.policy.clears:
+                message = f"{entry.location}: `{path_end(entry.path)}` gets no label, and stays as it is."
+                self.decisions.notices.append(Notice("NO_LABELS", message))
             return None
         if entry.image is None:
             return "Its sample was deleted while the import ran."
@@ -313,18 +315,20 @@ class _Decider:
         if before.sample_id is not None and entry.annotations is not None and differs:
             self._update(entry, before, before.sample_id)
 
-    def _update(self, entry: Entry, before: ExistingSample, sample_id: int) -> None:
-        """Make the sample what the entry says, unless its labels are work that the policy keeps."""
+    def _update(self, entry: Entry, before: ExistingSample, sample_id: int) -> bool:
+        """Make the sample what the entry says, unless its labels are work that the policy keeps. Whether it changes."""
         if not self.policy.may_label(before.labeled_origin):
-            return
+            return False
         removed, added = self._difference(entry, before)
         hard = entry.hard if entry.hard != before.hard else None
         usage = entry.usage if entry.usage != before.usage else None
         labels = bool(removed or added)
-        if labels or hard is not None or usage is not None:
+        is_changed = labels or hard is not None or usage is not None
+        if is_changed:
             labels = labels or entry.listed is not None  # a sidecar that only says `difficult` is applied as well
             self.decisions.updated.append(UpdatedSample(sample_id, entry.path, labels, removed, added, hard, usage))
             self.decisions.moved_and_updated += entry.listed is not None and entry.listed.moved
+        return is_changed
 
     def _difference(self, entry: Entry, before: ExistingSample) -> tuple[tuple[int, ...], tuple[ParsedAnnotation, ...]]:
         """The ids of annotations that go, and the annotations that come. What is on both sides stays as it is; of

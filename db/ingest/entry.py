@@ -23,6 +23,9 @@ Action = Literal["NEW", "CHANGED", "RESTORED", "SIDECAR", "UNREADABLE"]
 
 NoticeKind = Literal[
     "CONTENT",
+    "NO_IMAGES",
+    "NO_LABELS",
+    "IMAGES_NOT_STORED",
     "LABEL_NAME",
     "SHAPE_BEYOND_IMAGE",
     "LABELS_KEPT",

@@ -63,9 +63,20 @@ class PublishVersionInput:
     )
 
 
+@strawberry.type(
+    description="How many labelled samples of a version are in each part of its split. Where samples stay together, or "
+    "stay where they were, the ratios are reached as nearly as that allows: here is how nearly."
+)
+class SplitCounts:
+    train_count: int = strawberry.field(description="Number of samples for training.")
+    eval_count: int = strawberry.field(description="Number of samples for evaluation.")
+    test_count: int = strawberry.field(description="Number of samples for test.")
+
+
 @strawberry.type(description="Return type of `publishVersion`.")
 class PublishVersionPayload(OfDataset):
     version: Version = strawberry.field(description="The new version, which is now the current version.")
+    split: SplitCounts | None = strawberry.field(description="The parts of the split. Null without one.")
 
 
 @strawberry.input(description="The version to switch to.")
@@ -116,8 +127,14 @@ async def publish_version(info: Info, input: PublishVersionInput) -> PublishVers
     outcome = await write(
         info, versions.publish, id, by=by, name=input.name, description=input.description, divided=split
     )
+    split_counts = None
+    if outcome.parts is not None:
+        train, evaluation, test = outcome.parts
+        split_counts = SplitCounts(train_count=train, eval_count=evaluation, test_count=test)
     return PublishVersionPayload(
-        version=reference("Version", outcome.version), dataset=reference("Dataset", outcome.dataset_id)
+        version=reference("Version", outcome.version),
+        dataset=reference("Dataset", outcome.dataset_id),
+        split=split_counts,
     )
 
 

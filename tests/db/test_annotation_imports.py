@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import zipfile
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -288,6 +289,33 @@ async def test_of_equal_boxes_each_stays_with_the_author_that_the_file_says(dete
         text = "path,label,x_min,y_min,x_max,y_max,labeled_by\n" + "".join(order)
         assert (await detection.load(detection.write("labels.csv", text)))["updated"] == (number == 0)
     assert [each[3] for each in await detection.annotations()] == ["bob", "import"]
+
+
+async def test_an_import_that_comes_to_nothing_says_why(importer: AnnotationImports) -> None:
+    importer.put("1.png")
+    await importer.dataset.sync()
+    job = await importer.load(importer.write("labels.csv", "path,label\n"))
+    assert await importer.notices(job) == {"NO_IMAGES": (1, ["labels.csv: The files name no image."])}
+    job = await importer.load(importer.write("empty.manifest", ""), format="MODELARTS_MANIFEST")
+    assert await importer.notices(job) == {"NO_IMAGES": (1, ["empty.manifest: The files name no image."])}
+    job = await importer.load(importer.write("1.txt", ""), format="IMAGE_TEXT")
+    assert await importer.notices(job) == {"NO_LABELS": (1, ["1.txt: `1.png` gets no label, and stays as it is."])}
+    archive = importer.folder / "set.zip"
+    with zipfile.ZipFile(archive, "w") as packed:
+        packed.writestr("cat/new.png", image_bytes())
+        packed.writestr("cat/1.png", image_bytes())
+    job = await importer.load(archive, format="IMAGE_FOLDER")
+    notices = await importer.notices(job)
+    assert notices.pop("IMAGES_NOT_STORED") == (2, ["set.zip: `cat/1.png`"])
+    assert set(notices) == {"IMAGE_MISSING", "MATCHED_BY_NAME"}
+
+
+async def test_images_that_lie_in_the_input_path_are_not_said_to_be_left_out(importer: AnnotationImports) -> None:
+    importer.put("1.png")
+    await importer.dataset.sync()
+    (importer.folder / "images" / "labels.csv").write_text("path,label\n1.png,cat\n")
+    for folder in (importer.folder, importer.folder / "images"):
+        assert "IMAGES_NOT_STORED" not in await importer.notices(await importer.load(folder, format="CSV"))
 
 
 # -- dry runs ---------------------------------------------------------------------------------------------------------

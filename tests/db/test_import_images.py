@@ -111,6 +111,14 @@ async def test_images_are_stored_with_their_labels_once(importer: AnnotationImpo
     assert (await importer.dataset.sync())["added"] == 0
 
 
+async def test_images_of_parquet_in_the_input_path_are_stored_beside_it(importer: AnnotationImports) -> None:
+    for name, data in parquet().items():
+        importer.dataset.put(f"sets/{name}", data)
+    job = await importer.load(importer.folder / "images" / "sets", images="STORE")
+    assert counted(job) == {"scanned": 3, "added": 3, "labeled": 3}
+    assert await importer.dataset.labels() == {f"sets/{path}": labels for path, labels in LABELS.items()}
+
+
 async def test_what_is_there_is_matched_or_kept_and_never_overwritten(importer: AnnotationImports) -> None:
     same, other = image_bytes("red"), image_bytes("green")
     for there in ("a/same.png", "x/alike.png", "y/else.png"):
@@ -146,7 +154,8 @@ REFUSED: dict[str, tuple[bytes, str]] = {
     "jpeg.png": (WHOLE, "rename it"),
     "large.png": (image_bytes("red", size=(30, 20)) + bytes(30_000), "at most"),
     "archive.jpg": (WHOLE + b"PK\x03\x04", "other data"),
-    "skipped/1.png": (image_bytes("blue"), "patterns or formats exclude"),
+    "skipped/1.png": (image_bytes("blue"), "patterns exclude"),
+    "small.webp": (image_bytes("blue", form="WEBP"), "This is a WebP image; the dataset takes JPEG, PNG and BMP"),
     "a\u202egpj.png": (image_bytes("grey"), "reverses"),
     "taken/1.png": (image_bytes("grey"), "Another file"),
 }
@@ -166,7 +175,9 @@ async def test_images_are_checked_as_uploads_are(importer: AnnotationImports) ->
     warnings = dict(await importer.dataset.warnings(job["id"]))
     for number, (name, (_, word)) in enumerate(REFUSED.items(), start=2):
         assert word in warnings.pop(f"labels.csv:{number}"), name
-    assert warnings == {"labels.csv:11": "`good.png` is `Good.png` but for the case of letters."}
+    assert warnings == {"labels.csv:12": "`good.png` is `Good.png` but for the case of letters."}
+    notices = {kind: count for kind, (count, _) in (await importer.notices(job)).items()}
+    assert notices == {"CONTENT": 1, "IMAGE_EXCLUDED": 1, "IMAGE_UNREADABLE": 6, "IMAGE_DIFFERS": 1}
 
 
 async def test_two_lines_never_mean_one_image(importer: AnnotationImports) -> None:

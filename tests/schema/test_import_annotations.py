@@ -104,6 +104,14 @@ async def test_refuses_what_is_nothing_that_may_be_read(client: DatasetClient, p
     assert refused["code"] == "INVALID_PATH"
 
 
+@pytest.mark.parametrize("path", ["nowhere.csv", "nowhere/labels.csv"])
+async def test_says_which_file_is_missing(client: DatasetClient, path: str) -> None:
+    query = "mutation ($input: ImportAnnotationsInput!) { importAnnotations(input: $input) { __typename } }"
+    input_ = {"datasetId": client.dataset, "path": f"{client.root}/{path}"}
+    [error] = (await client.direct.answer(query, {"input": input_}))["errors"]
+    assert error["message"] == f"There is no file or folder `{client.root}/{path}`, or there is nothing in it."
+
+
 async def test_takes_a_folder_and_refuses_one_without_files(client: DatasetClient, labels: Path) -> None:
     (client.root / "empty").mkdir()
     refused = await client.refused("importAnnotations", datasetId=client.dataset, path=f"{client.root}/empty")

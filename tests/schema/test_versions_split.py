@@ -1,5 +1,6 @@
 """Splitting the labelled samples of a version."""
 
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ from tests.db.dataset_rows import make
 from tests.schema.mutation_fixture import DatasetClient
 from tests.schema.version_fixture import label
 
-USAGE = """version { id
+USAGE = """split { trainCount evalCount testCount } version { id
     samples(first: 100, orderBy: {field: CREATED_AT}) { nodes { current { id } usage labels { name } } } }"""
 
 
@@ -21,7 +22,10 @@ async def published(client: DatasetClient, **split: Any) -> tuple[str, dict[str,
     """The version, and what its samples are for."""
     payload = await client.mutate("publishVersion", USAGE, datasetId=client.dataset, split=split)
     version = payload["version"]
-    return version["id"], {each["current"]["id"]: each["usage"] for each in version["samples"]["nodes"]}
+    usages = {each["current"]["id"]: each["usage"] for each in version["samples"]["nodes"]}
+    counts = Counter(usages.values())
+    assert payload["split"] == {f"{usage.lower()}Count": counts[usage] for usage in ("TRAIN", "EVAL", "TEST")}
+    return version["id"], usages
 
 
 async def refusal(client: DatasetClient, split: dict[str, Any]) -> tuple[str, str]:
@@ -47,6 +51,11 @@ async def test_a_split_is_exact_stratified_and_the_same_for_a_seed(client: Datas
 async def test_a_split_may_leave_a_side_empty_when_asked_to(client: DatasetClient, ratio: float, usage: str) -> None:
     await label(client, ["cat"], 0)
     assert (await split(client, ratio))[client.ids(0)[0]] == usage
+
+
+async def test_without_a_split_nothing_is_counted(client: DatasetClient) -> None:
+    payload = await client.mutate("publishVersion", "split { trainCount }", datasetId=client.dataset)
+    assert payload == {"split": None}
 
 
 async def test_a_label_on_one_sample_cannot_be_split(client: DatasetClient) -> None:

@@ -99,4 +99,16 @@ class ReadableLocations:
         try:
             return await store.read(name, length=length)
         except RootMissing as away:
-            raise StorageError(away.message) from away
+            raise StorageError(missing(away, location)) from away
+
+
+def missing(failed: StorageError, location: str) -> str:
+    """Why a file cannot be read. That its folder is not there is said of input paths; this may be another one."""
+    if isinstance(failed, RootMissing) and failed.message == RootMissing().message:
+        return f"The folder of `{shown(location)}` does not exist, or the server may not read it."
+    return failed.message
+
+
+def shown(location: str) -> str:
+    """In a message."""
+    return excerpt(location, 200)

@@ -14,16 +14,16 @@ import asyncpg
 
 from db.errors import Invalid, StorageError
 from db.formats.images import SUFFIXES, suffixes
-from db.formats.names import LabelNameRule
+from db.formats.names import LabelNameRule, excerpt
 from db.formats.paths import suffix
 from db.identity.tokens import Identity
 from db.ingest.decide import path_end
 from db.ingest.entry import Notice
 from db.ingest.imports import manifest_lines
 from db.ingest.imports.entries import STORED
-from db.ingest.imports.locations import ReadableLocations, location_of
+from db.ingest.imports.locations import ReadableLocations, location_of, missing
 from db.ingest.imports.options import Options
-from db.ingest.imports.records import begin
+from db.ingest.imports.records import NO_IMAGES, begin
 from db.ingest.merge import stage
 from db.jobs import LONG_TIMEOUT, Batch, Claim, LabelWarning, in_batch
 from db.postgres import sql
@@ -154,6 +154,9 @@ async def stage_manifest(
             job.report(progress=READ * batch[-1].end / max(size, 1), scanned=reading.scanned)
     reading.expect_manifest(after=1)
     await flush()
+    if not reading.scanned:
+        notices = [Notice("NO_IMAGES", f"{excerpt(name)}: {NO_IMAGES}")]
+        await stage(database, job, "import_line", COLUMNS, (), (), notices=notices)
     await in_batch(database, job, lambda batch: _finish(batch, reading))
 
 
@@ -192,7 +195,8 @@ async def expect_manifest(database: Database, stores: Stores, location: str, *, 
     except StorageError as failed:
         if is_bucket(location):
             raise
-        raise Invalid(f"The manifest cannot be read. {failed.message}", code="INVALID_PATH") from failed
+        message = missing(failed, location)
+        raise Invalid(f"The manifest cannot be read. {message}", code="INVALID_PATH") from failed
 
 
 async def _size(store: Store, name: str) -> int:

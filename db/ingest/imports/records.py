@@ -2,7 +2,7 @@
 or else by the file's name. Only the whole of it shows which names are the only ones of their kind."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Final
@@ -13,14 +13,15 @@ from pydantic import TypeAdapter
 
 from db.errors import Invalid
 from db.formats.datasets.reading import Contained, ImageRecord, Problem, ReadOptions
-from db.formats.images import SUFFIXES, suffixes
+from db.formats.images import SUFFIXES, not_taken, suffixes
 from db.formats.names import nfc
 from db.formats.paths import LENGTH, path_parts, suffix
 from db.ingest.decide import path_end
-from db.ingest.entry import Notice
+from db.ingest.entry import Notice, NoticeKind
 from db.ingest.imports.files import OpenedFiles, SourceFiles, open_files
 from db.ingest.imports.files.images import ImageNames
 from db.ingest.imports.files.plain import StoreFiles
+from db.ingest.imports.files.source import IndexedFiles, is_image
 from db.ingest.imports.files.uploaded import Uploaded, UploadedBytes, UploadedParts
 from db.ingest.imports.formats import reader_of
 from db.ingest.imports.locations import ReadableLocations
@@ -41,6 +42,9 @@ BATCH: Final = 1_000  # images in a COPY
 MAX_WEIGHT: Final = 20_000  # annotations and problems in a COPY, about
 MAX_ENDS: Final = 12  # of a path, with which samples are compared
 READ: Final = 0.2  # the progress ratio after this stage
+NO_IMAGES: Final = "The files name no image."
+NO_IMAGE: Final = "Its name has not the extension of an image."
+CONTENT: Final[NoticeKind] = "CONTENT"
 COLUMNS: Final = ("job_id", "position", "origin", "entry", "candidates", "exact", "is_stem")
 Row = tuple[int, int, str | None, str, list[str], int, bool]
 KEYS: Final = {  # with what the names of records are compared: by whether they have no suffix
@@ -49,23 +53,35 @@ KEYS: Final = {  # with what the names of records are compared: by whether they 
 }
 
 
+class NotStored(Invalid):
+    """Of an image that the files contain, and the dataset does not take."""
+
+    def __init__(self, message: str, kind: NoticeKind) -> None:
+        super().__init__(message)
+        self.kind = kind
+
+
 @dataclass(slots=True)
 class Staging:
     """What was read so far. `base`: the folder that names are relative to, below the input path, with a slash at its
-    end; None: it is elsewhere. `images`: those of the files, where they are to be stored, as `rules` allow."""
+    end; None: it is elsewhere. `stores`: images are to be stored, as `rules` allow; `images`: those of the files that
+    are elsewhere. `not_stored`: how many images the files contain that are not to be stored, and the first."""
 
     job: Claim
     format: str | None
     input_path: str  # ends with a slash
     base: str | None
     rules: Rules
+    stores: bool = False
     images: ImageNames | None = None
     position: int = 0
     skipped: int = 0
     weight: int = 0
     kinds: set[bool] = field(default_factory=set)  # whether names have no suffix
     rows: list[Row] = field(default_factory=list)
-    problems: list[Problem] = field(default_factory=list)
+    problems: list[tuple[Problem, NoticeKind]] = field(default_factory=list)
+    not_stored: int = 0
+    first_not_stored: str = ""
 
     def take(self, found: Iterator[ImageRecord | Problem]) -> bool:
         """Take a batch. Whether that was all."""
@@ -78,7 +94,7 @@ class Staging:
     def _add(self, found: ImageRecord | Problem) -> None:
         self.weight += 1
         if isinstance(found, Problem):
-            self.problems.append(found)
+            self.problems.append((found, CONTENT))
             return
         self.position += 1
         self.weight += len(found.annotations or ()) + len(found.problems)
@@ -90,7 +106,8 @@ class Staging:
                 candidates, exact = self._stored_candidates(contained, candidates[exact:], is_said=is_said)
         except Invalid as refused:
             self.skipped += 1
-            self.problems.append(Problem(found.location, refused.message))
+            kind: NoticeKind = refused.kind if isinstance(refused, NotStored) else CONTENT
+            self.problems.append((Problem(found.location, refused.message), kind))
             return
         origin = None if contained is None else f"{contained.file}#{contained.part}"
         is_stem = origin is None and not found.has_suffix
@@ -100,12 +117,32 @@ class Staging:
 
     def _contained(self, record: ImageRecord) -> tuple[Contained | None, bool]:
         """Where its image is, if the files contain it and it is to be stored; and whether the record says so."""
-        if self.images is None:
-            return None, False
-        if record.contained is not None:
+        if record.contained is not None and self.stores:
             return record.contained, True
+        if self.images is None:
+            self._count_not_stored([record.path] if record.contained is not None else [])
+            return None, False
         found = self.images.find(normalized(nfc(record.path)), record.folder)
         return (None, False) if found is None else (Contained(found.name, None, found.name), found.is_exact)
+
+    def _count_not_stored(self, names: Iterable[str]) -> None:
+        for name in names:
+            self.not_stored += 1
+            self.first_not_stored = self.first_not_stored or name
+
+    def end(self, files: IndexedFiles) -> list[Notice]:
+        """What is to be said when all was read."""
+        notices = []
+        if not self.position:
+            notices.append(Notice("NO_IMAGES", f"{files.label}: {NO_IMAGES}"))
+        if not self.stores:
+            above = files.folder if isinstance(files, StoreFiles) else ""
+            images = (name for name in files.names() if is_image(name))
+            self._count_not_stored(name for name in images if not f"{above}{name}".startswith(self.input_path))
+        if self.not_stored:
+            message = f"{files.label}: `{path_end(self.first_not_stored)}`"
+            notices.append(Notice("IMAGES_NOT_STORED", message, self.not_stored))
+        return notices
 
     def _stored_candidates(self, image: Contained, said: Sequence[str], *, is_said: bool) -> tuple[list[str], int]:
         """As `_candidates`, of an image that is to be stored: first the path that it gets; then what the record says of
@@ -113,8 +150,12 @@ class Staging:
         name = nfc(said[0] if image.part is not None and suffix(said[0]) in SUFFIXES else image.name)
         path = "/".join(map(checked_name, f"{self.base or ''}{normalized(name)}".split("/")))
         path_parts(path)
+        form = SUFFIXES.get(suffix(path))
+        if form is None or form not in self.rules.formats:
+            reason = NO_IMAGE if form is None else not_taken(form, self.rules.formats)
+            raise NotStored(f"`{path_end(path)}` is not stored. {reason}", "IMAGE_UNREADABLE")
         if not self.rules.includes(path):
-            raise Invalid(f"`{path_end(path)}` is not stored: the dataset's patterns or formats exclude it.")
+            raise NotStored(f"`{path_end(path)}` is not stored: the dataset's patterns exclude it.", "IMAGE_EXCLUDED")
         return [path, *(said if is_said else ends_of(normalized(name)))], 1
 
     def _candidates(self, record: ImageRecord) -> tuple[list[str], int]:
@@ -172,7 +213,7 @@ async def stage_records(
     images = None
     if options.images == "STORE" and not is_there:
         images = await asyncio.to_thread(ImageNames, files)
-    staging = Staging(job, options.format, input_path, base, Rules.of(dataset), images)
+    staging = Staging(job, options.format, input_path, base, Rules.of(dataset), options.images == "STORE", images)
     assert options.format is not None  # by now
     await in_batch(database, job, lambda batch: begin(batch, job))
     found = reader_of(options.format)(files, ReadOptions(dataset["type"], max_image=max_image))
@@ -181,6 +222,8 @@ async def stage_records(
         is_done = await asyncio.to_thread(staging.take, found)
         await _flush(database, job, staging, files)
         job.report(progress=READ * min(1.0, bridge.position / max(files.total, 1)), scanned=staging.position)
+    notices = await asyncio.to_thread(staging.end, files)
+    await stage(database, job, "import_line", COLUMNS, (), (), notices=notices)
     await in_batch(database, job, lambda batch: _match(batch, staging))
 
 
@@ -209,9 +252,9 @@ async def begin(batch: Batch, job: Claim) -> None:
 
 
 async def _flush(database: Database, job: Claim, staging: Staging, files: SourceFiles) -> None:
-    problems = [*staging.problems, *files.index.problems]
-    warnings = [(each.location, each.message) for each in problems]
-    notices = [Notice("CONTENT", f"{location}: {message}") for location, message in warnings]
+    problems = [*staging.problems, *((each, CONTENT) for each in files.index.problems)]
+    warnings = [(each.location, each.message) for each, _ in problems]
+    notices = [Notice(kind, f"{each.location}: {each.message}") for each, kind in problems]
     await stage(database, job, "import_line", COLUMNS, staging.rows, warnings, notices=notices)
     staging.rows.clear()
     staging.problems.clear()

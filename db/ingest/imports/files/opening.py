@@ -14,7 +14,7 @@ from db.ingest.imports.files.source import IndexedFiles
 from db.ingest.imports.files.tarred import TarFiles
 from db.ingest.imports.files.uploaded import Uploaded, UploadedFile
 from db.ingest.imports.files.zipped import ZipFiles
-from db.ingest.imports.locations import ReadableLocations
+from db.ingest.imports.locations import ReadableLocations, missing, shown
 from db.postgres.engine import Database
 from db.storage import RootMissing, Store, StoredObject, Stores
 from db.storage.locations import is_bucket
@@ -22,7 +22,7 @@ from db.storage.locations import is_bucket
 HEAD: Final = 512  # bytes by which an archive is known
 OF_FOLDERS: Final = (".yaml", ".yml")  # files that say what is in their folder
 OpenedFiles = tuple[IndexedFiles, Bridge]
-NOTHING: Final = "There is no such file or folder, or there is nothing in it."
+NOTHING: Final = "There is no file or folder `{}`, or there is nothing in it."
 
 
 @asynccontextmanager
@@ -51,7 +51,7 @@ async def open_files(
         if found is None or suffix(found.path) in OF_FOLDERS:
             names = names if found is not None else (f"{location}/", label[:200])
             files = folder = StoreFiles(*names, bridge=bridge, store=store)
-            await _add_all(folder)
+            await _add_all(folder, location)
         else:
             head = await store.read(found.path, length=HEAD)
             file = buffered(ObjectFile(bridge, store, found.path, found.size))
@@ -69,13 +69,17 @@ async def open_files(
             files.close()
 
 
-async def _add_all(folder: StoreFiles) -> None:
+async def _add_all(folder: StoreFiles, location: str) -> None:
     try:
         await folder.add_all()
-    except RootMissing as missing:
-        raise Invalid(NOTHING, code="INVALID_PATH") from missing
+    except RootMissing as away:
+        raise nothing(location) from away
     if not folder.index.count:
-        raise Invalid(NOTHING, code="INVALID_PATH")
+        raise nothing(location)
+
+
+def nothing(location: str) -> Invalid:
+    return Invalid(NOTHING.format(shown(location)), code="INVALID_PATH")
 
 
 def _archive(names: tuple[str, str], file: BinaryIO, head: bytes, *, with_images: bool) -> IndexedFiles | None:
@@ -116,15 +120,17 @@ async def expect_files(database: Database, stores: Stores, location: str, *, by:
     try:
         store, found = await _found(await ReadableLocations.of(database, stores, dataset_ids), location)
         if found is None:
-            await _expect_any(store)
+            await _expect_any(store, location)
     except StorageError as failed:
         if is_bucket(location) and not isinstance(failed, RootMissing):
             raise
-        raise Invalid(f"{NOTHING} {failed.message}", code="INVALID_PATH") from failed
+        why = missing(failed, location)
+        message = NOTHING.format(shown(location)) if why != failed.message else f"`{shown(location)}`: {why}"
+        raise Invalid(message, code="INVALID_PATH") from failed
 
 
-async def _expect_any(store: Store) -> None:
+async def _expect_any(store: Store, location: str) -> None:
     async for page in store.pages():
         if page.objects:
             return
-    raise Invalid(NOTHING, code="INVALID_PATH")
+    raise nothing(location)
