@@ -20,6 +20,7 @@ from db.history.transactions import write
 from db.identity.tokens import Identity, Scope
 from db.labelling import annotations
 from db.labelling.samples.selection import lock_samples_where
+from db.labelling.verdicts import SuggestionFlags
 from db.postgres import engine
 from db.postgres.engine import Database
 
@@ -117,7 +118,9 @@ async def churn(database: Database, dataset_id: int) -> list[int]:
                 ),
             )
             change = await record(session, dataset_id, kind="LABEL_SAMPLES", actor=BY.name, summary="churn")
-            await annotations.add_labels(session, selected, [label], change, actor=f"user_{part % 7}")
+            await annotations.add_labels(
+                session, selected, [label], change, actor=f"user_{part % 7}", flags=SuggestionFlags(False, False)
+            )
             await annotations.refresh_derived_state(session, selected, change, actor=f"user_{part % 7}")
         chain.append(await _publish(database, dataset_id))
     connection = await asyncpg.connect(engine.driver_url(database.url))

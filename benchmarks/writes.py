@@ -7,7 +7,7 @@ import itertools
 import json
 import shutil
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Final
 
@@ -20,6 +20,7 @@ from benchmarks.runner import Bench, Measure, Row, Side
 CLIENTS: Final = (1, 16, 64)
 PAGE: Final = 100  # samples that are labelled together
 STRIDE: Final = 7_919  # between them: those of a page are apart on the disk
+MANY: Final = 1_000  # samples of one request
 BOXES: Final = 60  # of a sample
 UPLOADS, FILES = 5, 10  # requests, and files of each
 START: Final = "2025-12-31T00:00:00Z"  # before all samples
@@ -27,6 +28,10 @@ UNDOING: Final = 1 / 1.2  # of the speed of what is undone
 
 LABEL: Final = """mutation ($input: LabelSamplesInput!) {
     labelSamples(input: $input) { matchedCount changedCount change { id } } }"""
+SUGGEST: Final = """mutation ($input: SuggestAnnotationsInput!) {
+    suggestAnnotations(input: $input) { changedCount change { id } } }"""
+DECIDE: Final = """mutation ($input: DecideSuggestionsInput!) {
+    decideSuggestions(input: $input) { changedCount: sampleCount change { id } } }"""
 CREATE: Final = "mutation ($input: CreateLabelsInput!) { createLabels(input: $input) { labels { id } } }"
 DELETE: Final = """mutation ($input: DeleteLabelsInput!) {
     deleteLabels(input: $input) { affectedSampleCount deletedSampleCount change { id } } }"""
@@ -193,6 +198,91 @@ async def change_many(arena: Arena) -> list[Sequence[Row]]:
     return [[*rows, Row(f"setCurrentVersion, {many}", "µs", *switch, "labelling them", UNDOING)]]
 
 
+# -- suggestions ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class Suggesting:
+    """A model suggests a label of `count` samples, which people decide by a filter; and people label as many others.
+    What was done is undone before it is done again."""
+
+    arena: Arena
+    ids: Sequence[int]  # unlabelled samples, the oldest first: half of them are for the model
+    middle: str  # when the last of that half was created
+    until: str
+    has_suggested: bool = False
+    change_ids: list[str] = field(default_factory=list)
+
+    @classmethod
+    async def of(cls, arena: Arena, count: int) -> "Suggesting":
+        unlabelled = "SELECT id, created_at FROM sample WHERE state = 'UNLABELED' ORDER BY created_at, id LIMIT $1"
+        rows = await arena.control.fetch(unlabelled, 2 * count)
+        times = [row["created_at"].isoformat() for row in rows]
+        await create_label(arena)
+        return cls(arena, [row["id"] for row in rows], times[len(rows) // 2 - 1], times[-1])
+
+    @property
+    def count(self) -> int:
+        return len(self.ids) // 2
+
+    async def undo(self) -> None:
+        for change in reversed(self.change_ids):
+            await self.arena.ours.mutate(UNDO, changeId=change)
+        self.change_ids.clear()
+
+    async def prepare(self) -> None:
+        """Everything is suggested, and nothing decided."""
+        await self.undo()
+        for start in range(0, 0 if self.has_suggested else self.count, MANY):
+            await self.suggest(self.ids[start : min(start + MANY, self.count)])
+        self.has_suggested = True
+        self.change_ids.clear()
+        await self.arena.control.execute("VACUUM ANALYZE annotation")
+
+    async def suggest(self, ids: Sequence[int]) -> Measure:
+        annotations = [{"label": "bulk", "confidence": 0.9}]
+        samples = [{"sampleId": f"Sample:{id}", "annotations": annotations} for id in ids]
+        model = {"name": "bench", "version": "1"}
+        return await self._measure(SUGGEST, len(ids), datasetId=self.arena.dataset_id, model=model, samples=samples)
+
+    async def label(self, ids: Sequence[int]) -> Measure:
+        return await self._measure(LABEL, len(ids), **_selected(self.arena, ids), labels=["bulk"])
+
+    async def decide(self, decision: str) -> Measure:
+        times = {"from": START, "to": self.middle}
+        select = {"filter": {"state": "PENDING", "createdAt": times}}
+        given = {"datasetId": self.arena.dataset_id, "select": select, "decision": decision}
+        return await self._measure(DECIDE, self.count, **given)
+
+    async def label_where(self) -> Measure:
+        times = {"from": self.middle, "to": self.until}
+        select = {"filter": {"state": "UNLABELED", "createdAt": times}}
+        given = {"datasetId": self.arena.dataset_id, "select": select, "labels": ["bulk"]}
+        return await self._measure(LABEL, self.count, **given)
+
+    async def _measure(self, document: str, count: int, **given: Any) -> Measure:
+        measure, payload = await self.arena.ours.mutate(document, **given)
+        self.change_ids.append(payload["change"]["id"])
+        if payload["changedCount"] != count:
+            raise SystemExit(f"{count} samples are to change, and the answer is {payload}")
+        return replace(measure, count=count)
+
+
+async def suggest(arena: Arena) -> list[Sequence[Row]]:
+    """Compared with labelling as many samples."""
+    model = await Suggesting.of(arena, arena.bench.rows // 20)
+    sized, many = partial(arena.sized, "public"), model.ids[: min(MANY, model.count)]
+    others = model.ids[-len(many) :]
+    sides = sized(partial(model.suggest, many)), sized(partial(model.label, others))
+    name = f"suggestAnnotations, {len(many):,} samples"
+    rows = [Row(name, "1/s", *sides, "labelSamples", goal=0.8, before=model.undo, warm_up=True)]
+    for decision in ("ACCEPT", "REJECT"):
+        sides = sized(partial(model.decide, decision)), sized(model.label_where)
+        name = f"decideSuggestions {decision}, {model.count:,} samples by filter"
+        rows.append(Row(name, "µs", *sides, "labelling by filter", goal=0.9, before=model.prepare))
+    return [[row] for row in rows]
+
+
 # -- shapes, files and versions ---------------------------------------------------------------------------------------
 
 
@@ -308,6 +398,7 @@ async def publish(arena: Arena) -> list[Sequence[Row]]:
 GROUPS: Final[Mapping[str, Callable[[Arena], Awaitable[list[Sequence[Row]]]]]] = {
     "labelSamples": label_pages,
     "label by filter, deleteLabels, undo, setCurrentVersion": change_many,
+    "suggestAnnotations, decideSuggestions": suggest,
     "annotateSamples": annotate,
     "uploadSamples": upload,
     "publishVersion": publish,

@@ -91,6 +91,12 @@ class AnnotationOrigin(Enum):
     MODEL = "Suggested by a model."
 
 
+@described("What to do with suggestions of models.")
+class SuggestionDecision(Enum):
+    ACCEPT = "Confirm them. They stay annotations of their model, and `labeledBy` is who accepted them."
+    REJECT = "Remove them. The same version of the model does not suggest them again."
+
+
 @described("Whether a version is ready to use.")
 class VersionStatus(Enum):
     READY = "Published and ready to use."
@@ -124,6 +130,8 @@ class ChangeKind(Enum):
     LABEL_SAMPLES = "Added, set or removed labels of samples: `labelSamples`."
     REPLACE_SAMPLE_LABEL = "Replaced one label of samples with another: `replaceSampleLabel`."
     ANNOTATE_SAMPLES = "Added, updated or removed annotations: `annotateSamples`."
+    SUGGEST_ANNOTATIONS = "Recorded what a model suggests: `suggestAnnotations`."
+    DECIDE_SUGGESTIONS = "Accepted or rejected suggestions: `decideSuggestions`."
     UPDATE_SAMPLES = "Marked samples as hard examples or not, or set their usage: `updateSamples`."
     DELETE_SAMPLES = "Deleted samples: `deleteSamples`."
     UPLOAD_SAMPLES = "Added uploaded images: `uploadSamples` or `completeUploads`."

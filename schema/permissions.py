@@ -15,12 +15,13 @@ from schema.execution.documents import Document
 
 LABELLING: Final = frozenset(
     {"labelSamples", "replaceSampleLabel", "updateSamples", "annotateSamples", "createLabels", "updateLabel"}
-    | {"putEmbeddings", "undoChange"}  # of one's own labelling: `db.history.undo` sees to that
+    | {"suggestAnnotations", "decideSuggestions", "putEmbeddings"}
+    | {"undoChange"}  # of one's own labelling: `db.history.undo` sees to that
 )
 READING: Final = frozenset(
     {"exportDataset", "cancelJob"}
 )  # to cancel one's own export or dry run: `db.ingest.job_requests` sees to it
-WITH_DRY_RUN: Final = frozenset({"renameLabel", "deleteLabels", "deleteSamples", "syncDataset"})
+WITH_DRY_RUN: Final = frozenset({"renameLabel", "deleteLabels", "deleteSamples", "syncDataset", "decideSuggestions"})
 
 
 def forbidden_fields(document: Document, identity: Identity, variables: Mapping[str, Any]) -> dict[str, GraphQLError]:

@@ -188,5 +188,5 @@ SELECT dataset_id, sample_id, label_id, labeled_by, labeled_at, origin FROM anno
 WHERE shape IS NULL AND NOT EXISTS (
     SELECT FROM hand.annotation h WHERE h.sample_id = a.sample_id AND h.label_id = a.label_id AND h.shape IS NULL);
 DELETE FROM hand.label_count;
-INSERT INTO hand.label_count SELECT * FROM label_count;
+INSERT INTO hand.label_count SELECT label_id, sample_count, annotation_count FROM label_count;
 UPDATE hand.dataset h SET total = d.total, labeled = d.labeled, pending = d.pending FROM dataset d WHERE d.id = h.id

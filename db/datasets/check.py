@@ -36,6 +36,7 @@ REFRESH: Final = f"WITH selected AS MATERIALIZED ({SQL.select_wrong_samples}) {d
 KEYS: Final = {
     "dataset": "id = :id",
     "label_count": "label_id = :id",
+    "suggestion_count": "model_id = :id AND label_id = :label_id",
     "version": "id = :id",
     "version_label": "version_id = :id AND label_id = :label_id",
 }
@@ -87,6 +88,7 @@ async def repair_values(session: AsyncSession, dataset_id: int) -> None:
     values = {"actor": None, "origin": None, "latest": False, "since": None}
     await sql.count(session, REFRESH, timeout=TIMEOUT, dataset_id=dataset_id, **values)
     await sql.run(session, SQL.add_missing_counts, dataset_id=dataset_id)
+    await sql.run(session, SQL.add_missing_suggestion_counts, dataset_id=dataset_id)
     for row in await sql.run(session, SQL.recount, dataset_id=dataset_id, limit=None):
         if row["name"] != "revision":  # no row says what else it could be
             statement = f"UPDATE {row['relation']} SET {row['name']} = :counted WHERE {KEYS[row['relation']]}"

@@ -16,9 +16,18 @@ WITH derived AS MATERIALIZED (
     FROM version v JOIN every_sample s ON s.since <= v.revision AND (s.until IS NULL OR s.until > v.revision)
     WHERE v.dataset_id = :dataset_id
 ), every_annotation AS (
-    SELECT label_id, since, NULL::bigint AS until FROM annotation WHERE dataset_id = :dataset_id AND confirmed
+    SELECT label_id, confirmed, since, NULL::bigint AS until FROM annotation WHERE dataset_id = :dataset_id
     UNION ALL
-    SELECT label_id, since, until FROM annotation_past WHERE dataset_id = :dataset_id AND confirmed
+    SELECT label_id, confirmed, since, until FROM annotation_past WHERE dataset_id = :dataset_id
+), suggestions AS (
+    SELECT label_id, model_id, count(*) FILTER (WHERE outcome IS NULL) AS pending,
+           count(*) FILTER (WHERE outcome = 'ACCEPTED') AS accepted,
+           count(*) FILTER (WHERE outcome = 'REJECTED') AS rejected,
+           count(*) FILTER (WHERE outcome = 'CORRECTED') AS corrected
+    FROM (SELECT label_id, model_id, CASE WHEN confirmed THEN 'ACCEPTED' END AS outcome
+          FROM annotation WHERE dataset_id = :dataset_id AND model_id IS NOT NULL
+          UNION ALL SELECT label_id, model_id, outcome FROM verdict WHERE dataset_id = :dataset_id) AS every
+    GROUP BY label_id, model_id
 ), compared AS (
     SELECT 'dataset' AS relation, d.id, NULL::bigint AS label_id, 'the dataset' AS subject, value.*
     FROM dataset d,
@@ -34,11 +43,22 @@ WITH derived AS MATERIALIZED (
     FROM label LEFT JOIN label_count c ON c.label_id = label.id
     LEFT JOIN (SELECT label_id, count(*) AS n FROM derived, unnest(label_ids) label_id GROUP BY label_id) s
         ON s.label_id = label.id
-    LEFT JOIN (SELECT label_id, count(*) AS n FROM annotation WHERE dataset_id = :dataset_id AND confirmed
-               GROUP BY label_id) a ON a.label_id = label.id,
+    LEFT JOIN (SELECT label_id, count(*) FILTER (WHERE confirmed) AS n, count(*) FILTER (WHERE NOT confirmed) AS suggested
+               FROM annotation WHERE dataset_id = :dataset_id GROUP BY label_id) a ON a.label_id = label.id,
         LATERAL (VALUES ('sample_count', c.sample_count::text, coalesce(s.n, 0)::text),
-                        ('annotation_count', c.annotation_count::text, coalesce(a.n, 0)::text)) value
+                        ('annotation_count', c.annotation_count::text, coalesce(a.n, 0)::text),
+                        ('suggestion_count', c.suggestion_count::text, coalesce(a.suggested, 0)::text)) value
     WHERE label.dataset_id = :dataset_id
+    UNION ALL
+    SELECT 'suggestion_count', m.id, label.id, 'model ' || m.name || ' ' || m.version || ' label ' || label.name, value.*
+    FROM model m JOIN label ON label.dataset_id = m.dataset_id
+    LEFT JOIN suggestion_count c ON c.model_id = m.id AND c.label_id = label.id
+    LEFT JOIN suggestions s ON s.model_id = m.id AND s.label_id = label.id,
+        LATERAL (VALUES ('pending', coalesce(c.pending, 0)::text, coalesce(s.pending, 0)::text),
+                        ('accepted', coalesce(c.accepted, 0)::text, coalesce(s.accepted, 0)::text),
+                        ('rejected', coalesce(c.rejected, 0)::text, coalesce(s.rejected, 0)::text),
+                        ('corrected', coalesce(c.corrected, 0)::text, coalesce(s.corrected, 0)::text)) value
+    WHERE m.dataset_id = :dataset_id
     UNION ALL
     SELECT 'sample', id, NULL, 'sample ' || id, value.*
     FROM (SELECT *, CASE state WHEN 'LABELED' THEN 'set' ELSE 'null' END AS author FROM derived) derived,
@@ -60,12 +80,14 @@ WITH derived AS MATERIALIZED (
     FROM version v JOIN version_label l ON l.version_id = v.id
     LEFT JOIN (SELECT version_id, label_id, count(*) AS n FROM published, unnest(label_ids) label_id
                GROUP BY version_id, label_id) s ON s.version_id = v.id AND s.label_id = l.label_id
-    LEFT JOIN (SELECT v.id AS version_id, a.label_id, count(*) AS n
+    LEFT JOIN (SELECT v.id AS version_id, a.label_id, count(*) FILTER (WHERE confirmed) AS n,
+                      count(*) FILTER (WHERE NOT confirmed) AS suggested
                FROM version v JOIN every_annotation a ON a.since <= v.revision AND (a.until IS NULL OR a.until > v.revision)
                WHERE v.dataset_id = :dataset_id
                GROUP BY v.id, a.label_id) a ON a.version_id = v.id AND a.label_id = l.label_id,
         LATERAL (VALUES ('sample_count', l.sample_count::text, coalesce(s.n, 0)::text),
-                        ('annotation_count', l.annotation_count::text, coalesce(a.n, 0)::text)) value
+                        ('annotation_count', l.annotation_count::text, coalesce(a.n, 0)::text),
+                        ('suggestion_count', l.suggestion_count::text, coalesce(a.suggested, 0)::text)) value
     WHERE v.dataset_id = :dataset_id
 )
 SELECT relation, id, label_id, subject, name, stored, counted FROM compared
@@ -79,6 +101,14 @@ WHERE s.dataset_id = :dataset_id
 
 -- name: add_missing_counts
 INSERT INTO label_count (label_id) SELECT id FROM label WHERE dataset_id = :dataset_id ON CONFLICT DO NOTHING
+
+-- name: add_missing_suggestion_counts
+INSERT INTO suggestion_count (label_id, model_id)
+SELECT label.id, m.id FROM model m JOIN label ON label.dataset_id = m.dataset_id
+WHERE m.dataset_id = :dataset_id
+  AND (EXISTS (SELECT FROM annotation a WHERE a.label_id = label.id AND a.model_id = m.id)
+       OR EXISTS (SELECT FROM verdict v WHERE v.label_id = label.id AND v.model_id = m.id))
+ON CONFLICT DO NOTHING
 
 -- name: listed_table
 CREATE TEMP TABLE listed (path text COLLATE "C" NOT NULL, taken boolean NOT NULL)

@@ -17,18 +17,10 @@ BATCH: Final = 10_000  # rows
 # to its parent, so versions go newest first.
 TABLES: Final = (
     *("base", "base_before", "version_eval", "version_label", "version"),
-    *("annotation", "sample", "annotation_past", "sample_past_published", "sample_past_unpublished", "label_past"),
-    *(
-        "source_deletion",
-        "upload",
-        "import_upload",
-        "look",
-        "look_hash",
-        "source",
-        "label",
-        "change",
-        "embedding_model",
-    ),
+    *("verdict", "annotation", "sample", "verdict_past", "annotation_past"),
+    *("sample_past_published", "sample_past_unpublished", "label_past"),
+    *("source_deletion", "upload", "import_upload", "look", "look_hash", "source", "label", "model", "change"),
+    "embedding_model",
 )
 ORDERS: Final = {"change": "ORDER BY id", "version": "ORDER BY id DESC"}
 

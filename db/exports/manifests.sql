@@ -26,12 +26,14 @@ SELECT id, width, height FROM source WHERE id = ANY(:ids::bigint[])
 SELECT sample_id, usage FROM version_eval WHERE version_id = :version_id AND sample_id = ANY(:samples::bigint[])
 
 -- name: annotations
-SELECT * FROM (
+SELECT every.*, CASE WHEN model_id IS NOT NULL
+                     THEN (SELECT ARRAY[model.name, model.version] FROM model WHERE model.id = model_id) END AS model
+FROM (
     SELECT id, sample_id, label_id, labeled_by, labeled_at, confidence, confirmed, shape::text AS shape,
-           attributes::text AS attributes
+           attributes::text AS attributes, model_id
     FROM annotation WHERE sample_id = ANY(:samples::bigint[]) AND since <= :revision
     UNION ALL
-    SELECT id, sample_id, label_id, labeled_by, labeled_at, confidence, confirmed, shape::text, attributes::text
+    SELECT id, sample_id, label_id, labeled_by, labeled_at, confidence, confirmed, shape::text, attributes::text, model_id
     FROM annotation_past WHERE sample_id = ANY(:samples::bigint[]) AND since <= :revision AND until > :revision
 ) AS every ORDER BY label_id, id
 

@@ -114,4 +114,5 @@ def _annotation(row: asyncpg.Record, label: DatasetLabel) -> ParsedAnnotation:
         author=Author(row["labeled_by"], row["labeled_at"], row["confirmed"]),
         color=label.color,
         shortcut=label.shortcut,
+        model=row["model"] and tuple(row["model"]),
     )

@@ -46,6 +46,7 @@ class ParsedAnnotation:
     """A label on an image. Without a shape it is for the whole image.
 
     `author` None: whoever brings the file. `color` and `shortcut` are those of the label. `line`: its line in the file.
+    `model`: name and version of the one that suggested it; no file that is read says it.
     """
 
     label: str
@@ -56,3 +57,4 @@ class ParsedAnnotation:
     author: Author | None = None
     color: str | None = None
     shortcut: str | None = None
+    model: tuple[str, str] | None = field(default=None, compare=False)

@@ -20,6 +20,7 @@ from db.postgres.engine import allow_time_for
 SQL: Final = sql.load(__file__)
 LAST: Final = 2**63 - 1
 FACTS: Final = ("label", "sample", "annotation")
+WITH_VERDICTS: Final = (*FACTS, "verdict")
 LABELLING: Final = ("state", "label_ids", "labeled_by", "labeled_at", "labeled_origin")  # columns that say how a sample
 FILE: Final = ("source_id", "path")  # is labelled, and which file it shows
 
@@ -60,28 +61,39 @@ class SpanChanges:
 async def load(session: AsyncSession, dataset_id: int, early: int, late: int = LAST) -> SpanChanges:
     """Fill the temporary tables with what the revisions after `early`, up to and with `late`, did. A transaction that
     restores several spans, the latest first, fills them again."""
-    columns = {row["relname"]: tuple(row["columns"]) for row in await sql.run(session, SQL.columns)}
-    await sql.run(session, SQL.clear_tables if await sql.value(session, SQL.has_tables) else SQL.create_tables)
-    rows = {fact: ("id", "dataset_id", *columns[fact], "since") for fact in FACTS}
+    facts = WITH_VERDICTS if await sql.value(session, SQL.has_models, dataset_id=dataset_id) else FACTS
+    every = await sql.run(session, SQL.columns)
+    columns = {row["relname"]: tuple(row["columns"]) for row in every if row["relname"] in facts}
+    tables = [f"{time}_{fact}" for time in ("before", "after") for fact in facts]
+    if await sql.value(session, SQL.has_tables):
+        await sql.run(session, SQL.clear_tables.format(tables=", ".join(tables)))
+    else:
+        await sql.run(session, SQL.create_tables)
+        if facts == WITH_VERDICTS:
+            await sql.run(session, SQL.create_verdict_tables)
+    rows = {fact: ("id", "dataset_id", *columns[fact], "since") for fact in facts}
     values = {"dataset_id": dataset_id, "early": early, "late": late}
-    for fact in FACTS:
+    for fact in facts:
         statement = SQL.load_before.format(fact=fact, row=", ".join(rows[fact]))
         count = await sql.count(session, statement, **values)
         if fact == "sample":
             await expect_samples(session, dataset_id, count)
         else:
             await allow_time_for(session, count)
-    for fact in ("label", "sample"):
+    for fact in (fact for fact in facts if fact != "annotation"):
         statement = SQL.load_after.format(fact=fact, row=", ".join(rows[fact]))
         count = await sql.count(session, statement, **values)
-        await expect_samples(session, dataset_id, count)
+        if fact == "verdict":
+            await allow_time_for(session, count)
+        else:
+            await expect_samples(session, dataset_id, count)
     statement = SQL.load_annotations_after.format(
         row=", ".join(rows["annotation"]), annotations=", ".join(f"a.{name}" for name in rows["annotation"])
     )
     await sql.run(session, statement, early=early, late=late)
-    await sql.run(session, SQL.analyze)
+    await sql.run(session, SQL.analyze.format(tables=", ".join(tables)))
     await sql.run(session, SQL.follow_files.format(leaves=LEAVES))
-    for fact in ("label", "annotation", "sample"):
+    for fact in sorted(facts, key="sample".__eq__):  # samples last: whether annotations changed is asked
         statement = SQL.drop_unchanged.format(
             fact=fact,
             before=_row("b", columns[fact]),
@@ -89,7 +101,8 @@ async def load(session: AsyncSession, dataset_id: int, early: int, late: int = L
             condition=SAME_ANNOTATIONS if fact == "sample" else "true",
         )
         await sql.run(session, statement)
-    return SpanChanges(columns, is_empty=not await sql.value(session, SQL.any_change))
+    any_change = " OR ".join(f"EXISTS (SELECT FROM {table})" for table in tables)
+    return SpanChanges(columns, is_empty=not await sql.value(session, f"SELECT {any_change}"))
 
 
 async def restore(
@@ -103,9 +116,11 @@ async def restore(
     }
     assignments = {fact: ", ".join(f"{name} = b.{name}" for name in columns) for fact, columns in span.columns.items()}
     in_place = ", ".join(f"{name} = b.{name}" for name in span.columns["sample"] if name != "path")
+    verdicts = "verdict" in span.columns
     steps = (
         SQL.defer_names,
-        SQL.delete_annotations,
+        SQL.delete_rows.format(fact="annotation"),
+        *((SQL.delete_rows.format(fact="verdict"),) if verdicts else ()),
         SQL.update_labels.format(assignments=assignments["label"]),
         insert["label"],
         SQL.delete_samples,
@@ -114,6 +129,7 @@ async def restore(
         SQL.update_samples.format(assignments=assignments["sample"], condition="sample.path <> b.path"),
         insert["sample"],
         insert["annotation"],
+        *((insert["verdict"],) if verdicts else ()),
         REFRESH,
         SQL.delete_labels,
         SQL.check_names,

@@ -12,17 +12,29 @@ BEGIN
     END LOOP;
 END $$
 
+-- name: create_verdict_tables
+DO $$
+BEGIN
+    CREATE TEMP TABLE before_verdict (LIKE verdict, until bigint, PRIMARY KEY (id)) ON COMMIT DROP;
+    CREATE TEMP TABLE after_verdict (LIKE verdict, until bigint, PRIMARY KEY (id)) ON COMMIT DROP;
+END $$
+
+-- name: has_models
+-- Only a dataset with models has verdicts.
+SELECT has_models(:dataset_id)
+
 -- name: has_tables
 SELECT to_regclass('pg_temp.before_label') IS NOT NULL
 
 -- name: clear_tables
-TRUNCATE before_label, before_sample, before_annotation, after_label, after_sample, after_annotation
+-- example: tables = before_label, after_label
+TRUNCATE {tables}
 
 -- name: columns
 -- From the catalog, so that what a later migration adds is restored too, by an older server as well.
 SELECT c.relname, array_agg(quote_ident(a.attname) ORDER BY a.attnum) AS columns
 FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
-WHERE c.oid = ANY(ARRAY['label', 'sample', 'annotation']::regclass[]) AND a.attnum > 0 AND NOT a.attisdropped
+WHERE c.oid = ANY(ARRAY['label', 'sample', 'annotation', 'verdict']::regclass[]) AND a.attnum > 0 AND NOT a.attisdropped
   AND a.attgenerated = '' AND a.attname <> ALL(ARRAY['id', 'dataset_id', 'since'])
 GROUP BY c.relname
 
@@ -50,7 +62,8 @@ SELECT {annotations}, a.until FROM after_sample s JOIN annotation_past a ON a.sa
 WHERE a.since > :early AND a.since <= :late AND a.until > :late
 
 -- name: analyze
-ANALYZE before_label, before_sample, before_annotation, after_label, after_sample, after_annotation
+-- example: tables = before_label, after_label
+ANALYZE {tables}
 
 -- name: follow_files
 -- A source that moved has taken its sample's path along. One that is gone is replaced by what is at its path now, as in
@@ -74,11 +87,6 @@ WITH same AS (
 ), dropped AS (DELETE FROM before_{fact} b USING same WHERE b.id = same.id)
 DELETE FROM after_{fact} a USING same WHERE a.id = same.id
 
--- name: any_change
-SELECT EXISTS (SELECT FROM before_label) OR EXISTS (SELECT FROM after_label)
-    OR EXISTS (SELECT FROM before_sample) OR EXISTS (SELECT FROM after_sample)
-    OR EXISTS (SELECT FROM before_annotation) OR EXISTS (SELECT FROM after_annotation)
-
 -- name: obstacles
 -- Samples at the path, or with the source, of one that comes back. One that is where it comes back to has both.
 -- example: leaves = true
@@ -98,8 +106,9 @@ SET CONSTRAINTS label_name_key, label_shortcut_key DEFERRED
 -- name: check_names
 SET CONSTRAINTS label_name_key, label_shortcut_key IMMEDIATE
 
--- name: delete_annotations
-DELETE FROM annotation USING after_annotation a WHERE annotation.id = a.id
+-- name: delete_rows
+-- example: fact = annotation
+DELETE FROM {fact} USING after_{fact} a WHERE {fact}.id = a.id
 
 -- name: delete_samples
 DELETE FROM sample s USING after_sample a

@@ -191,10 +191,14 @@ def _conflicts(span: SpanChanges) -> str:
     twice = [f"b.{name} IS DISTINCT FROM x.{name} AND {since[name]}" for name in names]
     changed = {
         fact: SQL.changed_rows.format(fact=fact, now=span.row(fact, "n"), after=span.row(fact, "x"))
-        for fact in ("annotation", "label")
+        for fact in span.columns
+        if fact != "sample"
     }
     changed["sample"] = SQL.changed_samples.format(
         changed_since=" OR ".join(since.values()), changed_twice=" OR ".join(twice)
     )
     revisions = [SQL.revisions.format(fact=fact, ids=ids) for fact, ids in changed.items()]
-    return " UNION ".join([*revisions, SQL.unmet_needs.format(obstacles=OBSTACLES)])
+    needs = [SQL.unmet_needs.format(obstacles=OBSTACLES)]
+    if "verdict" in span.columns:
+        needs.append(SQL.unmet_needs_of_verdicts)
+    return " UNION ".join([*revisions, *needs])

@@ -2,7 +2,7 @@
 -- left need not be looked at.
 
 -- name: changed_rows
--- Of labels or annotations.
+-- Of labels, annotations or verdicts.
 -- example: fact = label; now = ROW(n.name); after = ROW(x.name)
 SELECT x.id FROM after_{fact} x LEFT JOIN {fact} n ON n.id = x.id
 WHERE x.until < 9223372036854775807 AND (n.id IS NULL OR {now} IS DISTINCT FROM {after})
@@ -41,6 +41,7 @@ WHERE NOT EXISTS (SELECT FROM sample s WHERE s.id = b.sample_id)
   AND NOT EXISTS (SELECT FROM before_sample s WHERE s.id = b.sample_id)
 UNION SELECT a.since FROM before_annotation b JOIN annotation a ON a.sample_id = b.sample_id AND a.label_id = b.label_id
 WHERE a.shape IS NULL AND b.shape IS NULL AND NOT EXISTS (SELECT FROM after_annotation x WHERE x.id = a.id)
+  AND (a.confirmed OR b.confirmed OR a.model_id IS NOT DISTINCT FROM b.model_id)
 UNION SELECT a.since FROM after_label x JOIN annotation a ON a.label_id = x.id
 WHERE NOT EXISTS (SELECT FROM before_label b WHERE b.id = x.id)
   AND NOT EXISTS (SELECT FROM after_annotation k WHERE k.id = a.id)
@@ -48,6 +49,14 @@ UNION SELECT l.since FROM before_label b JOIN label l ON l.dataset_id = b.datase
     AND (l.name = b.name OR l.shortcut = b.shortcut) AND l.id <> b.id
 WHERE NOT EXISTS (SELECT FROM after_label x WHERE x.id = l.id)
 UNION SELECT since FROM ({obstacles}) AS obstacle
+
+-- name: unmet_needs_of_verdicts
+SELECT (SELECT max(until) FROM label_past p WHERE p.id = b.label_id) AS revision FROM before_verdict b
+WHERE NOT EXISTS (SELECT FROM label l WHERE l.id = b.label_id)
+  AND NOT EXISTS (SELECT FROM before_label l WHERE l.id = b.label_id)
+UNION SELECT (SELECT max(until) FROM sample_past p WHERE p.id = b.sample_id) FROM before_verdict b
+WHERE NOT EXISTS (SELECT FROM sample s WHERE s.id = b.sample_id)
+  AND NOT EXISTS (SELECT FROM before_sample s WHERE s.id = b.sample_id)
 
 -- name: changes
 -- Those that were undone, and what undid them, are named only where nothing else is there to name.

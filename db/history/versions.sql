@@ -9,9 +9,10 @@ WITH made AS (
     RETURNING id, dataset_id, revision
 ), labels AS (
     INSERT INTO version_label
-        (version_id, label_id, dataset_id, name, color, shortcut, sample_count, annotation_count)
+        (version_id, label_id, dataset_id, name, color, shortcut, sample_count, annotation_count,
+         suggestion_count)
     SELECT made.id, label.id, label.dataset_id, label.name, label.color, label.shortcut, c.sample_count,
-           c.annotation_count
+           c.annotation_count, c.suggestion_count
     FROM made JOIN label ON label.dataset_id = made.dataset_id JOIN label_count c ON c.label_id = label.id
 )
 SELECT id, revision FROM made

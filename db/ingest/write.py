@@ -17,6 +17,7 @@ from db.formats.shapes import to_json
 from db.history.changes import RecordedChange
 from db.ingest.decide import Decisions, NewSource, Policy, UpdatedSample
 from db.ingest.entry import Entry
+from db.labelling import verdicts
 from db.labelling.annotations import refresh_derived_state
 from db.labelling.samples.selection import LockedSamples
 from db.postgres import sql
@@ -114,6 +115,10 @@ class Writer:
         ]
         samples = await self._make_samples(new, ids)
         removed = [id for one in decisions.updated for id in one.removed]
+        relabeled = tuple(sorted(one.sample_id for one in decisions.updated if one.labels))
+        has_models = bool(relabeled) and (await verdicts.suggestion_flags(self.session, self.dataset_id, ())).has_models
+        if has_models:
+            await verdicts.add_for(self.session, removed, "ACCEPTED", self.change, only_confirmed=True)
         if removed:
             await sql.run(self.session, SQL.remove_annotations, ids=removed)
         annotations = [
@@ -121,6 +126,10 @@ class Writer:
         ]
         annotations += [(one.sample_id, each) for one in decisions.updated for each in one.added]
         await self._annotate(annotations, ids)
+        if has_models:
+            selected = LockedSamples(self.dataset_id, len(relabeled), relabeled)
+            await verdicts.settle(self.session, selected, self.change)
+            await verdicts.take_back(self.session, selected, "CORRECTED", self.change)
         await self._update_samples(decisions.updated)
         return samples
 

@@ -75,7 +75,7 @@ FROM unnest(:samples::bigint[], :labels::bigint[], :labeled_by::text[], :labeled
             :confidences::float8[], :confirmed::boolean[], :shapes::text[], :attributes::text[])
      WITH ORDINALITY AS new (sample_id, label_id, labeled_by, labeled_at, confidence, confirmed, shape, attributes, n)
 ORDER BY new.n
-ON CONFLICT (sample_id, label_id) WHERE shape IS NULL DO UPDATE
+ON CONFLICT (sample_id, label_id) WHERE shape IS NULL AND (confirmed OR model_id IS NULL) DO UPDATE
 SET confirmed = true, labeled_by = excluded.labeled_by, labeled_at = excluded.labeled_at, origin = excluded.origin,
     since = excluded.since
 WHERE NOT annotation.confirmed AND excluded.confirmed

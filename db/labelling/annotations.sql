@@ -3,9 +3,25 @@
 -- `selected (id)` is a table of the samples (LockedSamples).
 
 -- name: confirm
+-- The suggestions that meet a condition; of those of several models of the same, one. A suggestion of no model of the
+-- dataset is confirmed rather than one of a model.
+-- example: condition = true
 UPDATE annotation SET confirmed = true, labeled_by = :actor, labeled_at = now(), origin = 'MANUAL', since = :since
+FROM (
+    SELECT a.id, a.model_id, {condition} AS matches, bool_or({condition}) OVER (same) AS any_matches,
+           row_number() OVER (same ORDER BY a.model_id IS NOT NULL, NOT ({condition}), a.confidence DESC, a.id) AS n
+    FROM selected JOIN annotation a ON a.sample_id = selected.id
+    WHERE a.dataset_id = :dataset_id AND NOT a.confirmed
+    WINDOW same AS (PARTITION BY a.sample_id, a.label_id, a.shape)
+) AS suggestion
+WHERE annotation.id = suggestion.id AND (n = 1 AND any_matches OR matches AND suggestion.model_id IS NULL)
+
+-- name: confirm_every
+-- The same, where no two suggestions are of the same.
+-- example: condition = true
+UPDATE annotation a SET confirmed = true, labeled_by = :actor, labeled_at = now(), origin = 'MANUAL', since = :since
 FROM selected
-WHERE sample_id = selected.id AND label_id + 0 = ANY(:labels::bigint[]) AND NOT confirmed
+WHERE a.sample_id = selected.id AND a.dataset_id = :dataset_id AND NOT a.confirmed AND ({condition})
 
 -- name: add_labels
 INSERT INTO annotation (dataset_id, sample_id, label_id, labeled_by, labeled_at, origin, since)
@@ -22,15 +38,8 @@ DELETE FROM annotation USING selected WHERE sample_id = selected.id AND label_id
 
 -- name: remove_duplicates
 -- A whole image has a label once. Where a sample has both labels, one goes: a suggestion rather than a confirmed one.
-DELETE FROM annotation duplicate USING selected
-WHERE duplicate.sample_id = selected.id AND duplicate.shape IS NULL AND (
-    duplicate.label_id + 0 = :before AND EXISTS (
-        SELECT FROM annotation a
-        WHERE a.sample_id = selected.id AND a.label_id + 0 = :after AND (a.confirmed OR NOT duplicate.confirmed))
-    OR duplicate.label_id + 0 = :after AND NOT duplicate.confirmed AND EXISTS (
-        SELECT FROM annotation a
-        WHERE a.sample_id = selected.id AND a.label_id + 0 = :before AND a.confirmed AND a.shape IS NULL)
-)
+-- example: duplicate = true
+DELETE FROM annotation a USING selected WHERE a.sample_id = selected.id AND ({duplicate})
 
 -- name: replace_label
 UPDATE annotation SET
@@ -38,6 +47,7 @@ UPDATE annotation SET
     labeled_by = coalesce(:actor::text, labeled_by),
     labeled_at = CASE WHEN :actor::text IS NULL THEN labeled_at ELSE now() END,
     origin = CASE WHEN :actor::text IS NULL THEN origin ELSE 'MANUAL' END,
-    confidence = CASE WHEN :actor::text IS NULL THEN confidence END
+    confidence = CASE WHEN :actor::text IS NULL THEN confidence END,
+    model_id = CASE WHEN :actor::text IS NULL THEN model_id END
 FROM selected
 WHERE sample_id = selected.id AND label_id + 0 = :before

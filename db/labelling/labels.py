@@ -20,7 +20,7 @@ from db.formats import names
 from db.history import large_changes
 from db.history.changes import RecordedChange, lock_dataset, record
 from db.identity.tokens import Identity
-from db.labelling import annotations, source_references
+from db.labelling import annotations, source_references, verdicts
 from db.labelling.samples.delete import delete_where
 from db.labelling.samples.selection import lock_samples_where
 from db.labelling.source_references import Impact
@@ -155,10 +155,12 @@ async def _merge(session: AsyncSession, label: Label, into: Label, by: Identity,
     if dry_run:
         return Renamed(dataset_id, into.id, samples.count)
     change = await record(session, dataset_id, by.name, "MERGE_LABELS", f"Merged `{label.name}` into `{into.name}`")
+    flags = await verdicts.suggestion_flags(session, dataset_id, [label.id, into.id])
     for part in await samples.parts(session):
-        await annotations.replace_label(session, part, label.id, into.id, change)
+        await annotations.replace_label(session, part, label.id, into.id, change, flags=flags)
         await annotations.refresh_derived_state(session, part, change)
         large_changes.report(session, part.share)
+    await verdicts.relabel(session, label.id, into.id, change)
     await session.exec(delete_rows(Label).where(col(Label.id) == label.id))
     return Renamed(dataset_id, into.id, samples.count, change.id)
 

@@ -80,6 +80,8 @@ ChangeKind = Literal[
     "LABEL_SAMPLES",
     "REPLACE_SAMPLE_LABEL",
     "ANNOTATE_SAMPLES",
+    "SUGGEST_ANNOTATIONS",
+    "DECIDE_SUGGESTIONS",
     "UPDATE_SAMPLES",
     "DELETE_SAMPLES",
     "UPLOAD_SAMPLES",
@@ -138,13 +140,15 @@ class Label(SQLModel, table=True):
 
 
 class LabelCount(SQLModel, table=True):
-    """How many samples of the working set carry a label, and by how many confirmed annotations."""
+    """How many samples of the working set carry a label, by how many confirmed annotations, and how many suggestions
+    there are of it."""
 
     __tablename__ = "label_count"
 
     label_id: int = KEY
     sample_count: int = BIGINT
     annotation_count: int = BIGINT
+    suggestion_count: int = BIGINT
 
 
 class Sample(SQLModel, table=True):
@@ -188,6 +192,31 @@ class Annotation(SQLModel, table=True):
     shape: dict[str, Any] | None = JSON
     since: int = BIGINT
     attributes: dict[str, Any] | None = JSON
+    model_id: int | None = BIGINT  # that suggested it
+
+
+class Model(SQLModel, table=True):
+    """A version of a model that has suggested annotations in a dataset."""
+
+    id: int = assigned_key()
+    dataset_id: int = BIGINT
+    name: str = ORDERED_TEXT
+    version: str = ORDERED_TEXT
+    created_at: datetime = TIMESTAMP
+    suggested_at: datetime = TIMESTAMP
+
+
+class SuggestionCount(SQLModel, table=True):
+    """How many suggestions of a label by a model wait for people, and what came of the others."""
+
+    __tablename__ = "suggestion_count"
+
+    label_id: int = KEY
+    model_id: int = KEY
+    pending: int = BIGINT
+    accepted: int = BIGINT
+    rejected: int = BIGINT
+    corrected: int = BIGINT
 
 
 def past_of(model: type[SQLModel], partition: str = "", *more: Column[Any]) -> Table:
@@ -241,6 +270,7 @@ class VersionLabel(SQLModel, table=True):
     shortcut: str | None = ORDERED_TEXT
     sample_count: int = BIGINT
     annotation_count: int = BIGINT
+    suggestion_count: int = BIGINT
 
 
 class EmbeddingModel(SQLModel, table=True):

@@ -20,9 +20,18 @@ CREATE FUNCTION public.annotation_count_deleted() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
 BEGIN
-    UPDATE label_count SET annotation_count = label_count.annotation_count - d.n
-    FROM (SELECT label_id, count(*) AS n FROM before WHERE confirmed GROUP BY label_id) d
+    UPDATE label_count SET annotation_count = label_count.annotation_count - d.confirmed,
+                           suggestion_count = label_count.suggestion_count - d.suggested
+    FROM (SELECT label_id, count(*) FILTER (WHERE confirmed) AS confirmed,
+                 count(*) FILTER (WHERE NOT confirmed) AS suggested FROM before GROUP BY label_id) d
     WHERE label_count.label_id = d.label_id;
+    IF has_models((SELECT dataset_id FROM before LIMIT 1)) THEN
+        UPDATE suggestion_count c SET pending = c.pending - d.pending, accepted = c.accepted - d.accepted
+        FROM (SELECT label_id, model_id, count(*) FILTER (WHERE NOT confirmed) AS pending,
+                     count(*) FILTER (WHERE confirmed) AS accepted
+              FROM before WHERE model_id IS NOT NULL GROUP BY label_id, model_id) d
+        WHERE c.label_id = d.label_id AND c.model_id = d.model_id;
+    END IF;
     RETURN NULL;
 END $$;
 
@@ -30,9 +39,18 @@ CREATE FUNCTION public.annotation_count_inserted() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
 BEGIN
-    UPDATE label_count SET annotation_count = label_count.annotation_count + d.n
-    FROM (SELECT label_id, count(*) AS n FROM after WHERE confirmed GROUP BY label_id) d
+    UPDATE label_count SET annotation_count = label_count.annotation_count + d.confirmed,
+                           suggestion_count = label_count.suggestion_count + d.suggested
+    FROM (SELECT label_id, count(*) FILTER (WHERE confirmed) AS confirmed,
+                 count(*) FILTER (WHERE NOT confirmed) AS suggested FROM after GROUP BY label_id) d
     WHERE label_count.label_id = d.label_id;
+    IF has_models((SELECT dataset_id FROM after LIMIT 1)) THEN
+        INSERT INTO suggestion_count (label_id, model_id, pending, accepted)
+        SELECT label_id, model_id, count(*) FILTER (WHERE NOT confirmed), count(*) FILTER (WHERE confirmed)
+        FROM after WHERE model_id IS NOT NULL GROUP BY label_id, model_id
+        ON CONFLICT (label_id, model_id) DO UPDATE SET pending = suggestion_count.pending + excluded.pending,
+                                                       accepted = suggestion_count.accepted + excluded.accepted;
+    END IF;
     RETURN NULL;
 END $$;
 
@@ -40,12 +58,27 @@ CREATE FUNCTION public.annotation_count_updated() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
 BEGIN
-    UPDATE label_count SET annotation_count = label_count.annotation_count + d.n
-    FROM (SELECT label_id, sum(n) AS n
-          FROM (SELECT label_id, -count(*) AS n FROM before WHERE confirmed GROUP BY 1
-                UNION ALL SELECT label_id, count(*) FROM after WHERE confirmed GROUP BY 1) s
-          GROUP BY label_id HAVING sum(n) <> 0) d
-    WHERE label_count.label_id = d.label_id;
+    UPDATE label_count SET annotation_count = label_count.annotation_count + d.confirmed,
+                           suggestion_count = label_count.suggestion_count + d.suggested
+    FROM (SELECT label_id, coalesce(sum(n) FILTER (WHERE confirmed), 0) AS confirmed,
+                 coalesce(sum(n) FILTER (WHERE NOT confirmed), 0) AS suggested
+          FROM (SELECT label_id, confirmed, -count(*) AS n FROM before GROUP BY 1, 2
+                UNION ALL SELECT label_id, confirmed, count(*) FROM after GROUP BY 1, 2) s
+          GROUP BY label_id) d
+    WHERE label_count.label_id = d.label_id AND (d.confirmed <> 0 OR d.suggested <> 0);
+    IF has_models((SELECT dataset_id FROM after LIMIT 1)) THEN
+        INSERT INTO suggestion_count (label_id, model_id)
+        SELECT DISTINCT label_id, model_id FROM after WHERE model_id IS NOT NULL ON CONFLICT DO NOTHING;
+        UPDATE suggestion_count c SET pending = c.pending + d.pending, accepted = c.accepted + d.accepted
+        FROM (SELECT label_id, model_id, coalesce(sum(n) FILTER (WHERE NOT confirmed), 0) AS pending,
+                     coalesce(sum(n) FILTER (WHERE confirmed), 0) AS accepted
+              FROM (SELECT label_id, model_id, confirmed, -count(*) AS n FROM before WHERE model_id IS NOT NULL
+                    GROUP BY 1, 2, 3
+                    UNION ALL SELECT label_id, model_id, confirmed, count(*) FROM after WHERE model_id IS NOT NULL
+                    GROUP BY 1, 2, 3) s
+              GROUP BY label_id, model_id) d
+        WHERE c.label_id = d.label_id AND c.model_id = d.model_id AND (d.pending <> 0 OR d.accepted <> 0);
+    END IF;
     RETURN NULL;
 END $$;
 
@@ -62,8 +95,8 @@ BEGIN
         IF TG_OP = 'UPDATE' THEN
             CONTINUE WHEN head.revision <> (SELECT min(since) FROM after WHERE dataset_id = head.id);
         END IF;
-        INSERT INTO annotation_past (id, dataset_id, sample_id, label_id, labeled_by, labeled_at, origin, confidence, confirmed, shape, since, attributes, until)
-        SELECT o.id, o.dataset_id, o.sample_id, o.label_id, o.labeled_by, o.labeled_at, o.origin, o.confidence, o.confirmed, o.shape, o.since, o.attributes, head.revision
+        INSERT INTO annotation_past (id, dataset_id, sample_id, label_id, labeled_by, labeled_at, origin, confidence, confirmed, shape, since, attributes, model_id, until)
+        SELECT o.id, o.dataset_id, o.sample_id, o.label_id, o.labeled_by, o.labeled_at, o.origin, o.confidence, o.confirmed, o.shape, o.since, o.attributes, o.model_id, head.revision
         FROM before o WHERE o.dataset_id = head.id AND o.since < head.revision;
     END LOOP;
     RETURN NULL;
@@ -119,6 +152,13 @@ BEGIN
         coalesce(labeled_by, ''), hashtextextended(state || hard::text || coalesce(usage, ''), 0)));
 END $$;
 
+CREATE FUNCTION public.has_models(dataset bigint) RETURNS boolean
+    LANGUAGE plpgsql STABLE
+    AS $$
+BEGIN
+    RETURN EXISTS (SELECT FROM model WHERE dataset_id = dataset);
+END $$;
+
 CREATE FUNCTION public.job_event() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -131,6 +171,8 @@ CREATE FUNCTION public.label_count_close() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
 BEGIN
+    DELETE FROM verdict USING before WHERE verdict.label_id = before.id;
+    DELETE FROM suggestion_count USING before WHERE suggestion_count.label_id = before.id;
     DELETE FROM label_count USING before WHERE label_count.label_id = before.id;
     RETURN NULL;
 END $$;
@@ -427,6 +469,81 @@ CREATE FUNCTION public.shuffle_bucket(id bigint) RETURNS integer
     SELECT ((id % 2147483647 * 1103515245) >> 16 & 1023)::int
 $$;
 
+CREATE FUNCTION public.verdict_count_deleted() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    UPDATE suggestion_count c SET accepted = c.accepted - d.accepted, rejected = c.rejected - d.rejected,
+                                  corrected = c.corrected - d.corrected
+    FROM (SELECT label_id, model_id, count(*) FILTER (WHERE outcome = 'ACCEPTED') AS accepted,
+                 count(*) FILTER (WHERE outcome = 'REJECTED') AS rejected,
+                 count(*) FILTER (WHERE outcome = 'CORRECTED') AS corrected
+          FROM before GROUP BY label_id, model_id) d
+    WHERE c.label_id = d.label_id AND c.model_id = d.model_id;
+    RETURN NULL;
+END $$;
+
+CREATE FUNCTION public.verdict_count_inserted() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    INSERT INTO suggestion_count (label_id, model_id, accepted, rejected, corrected)
+    SELECT label_id, model_id, count(*) FILTER (WHERE outcome = 'ACCEPTED'), count(*) FILTER (WHERE outcome = 'REJECTED'),
+           count(*) FILTER (WHERE outcome = 'CORRECTED')
+    FROM after GROUP BY label_id, model_id
+    ON CONFLICT (label_id, model_id) DO UPDATE SET accepted = suggestion_count.accepted + excluded.accepted,
+                                                   rejected = suggestion_count.rejected + excluded.rejected,
+                                                   corrected = suggestion_count.corrected + excluded.corrected;
+    RETURN NULL;
+END $$;
+
+CREATE FUNCTION public.verdict_count_updated() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    INSERT INTO suggestion_count (label_id, model_id) SELECT DISTINCT label_id, model_id FROM after ON CONFLICT DO NOTHING;
+    UPDATE suggestion_count c SET accepted = c.accepted + d.accepted, rejected = c.rejected + d.rejected,
+                                  corrected = c.corrected + d.corrected
+    FROM (SELECT label_id, model_id, coalesce(sum(n) FILTER (WHERE outcome = 'ACCEPTED'), 0) AS accepted,
+                 coalesce(sum(n) FILTER (WHERE outcome = 'REJECTED'), 0) AS rejected,
+                 coalesce(sum(n) FILTER (WHERE outcome = 'CORRECTED'), 0) AS corrected
+          FROM (SELECT label_id, model_id, outcome, -count(*) AS n FROM before GROUP BY 1, 2, 3
+                UNION ALL SELECT label_id, model_id, outcome, count(*) FROM after GROUP BY 1, 2, 3) s
+          GROUP BY label_id, model_id) d
+    WHERE c.label_id = d.label_id AND c.model_id = d.model_id;
+    RETURN NULL;
+END $$;
+
+CREATE FUNCTION public.verdict_keep() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    head record;
+BEGIN
+    FOR head IN
+        SELECT id, revision FROM dataset
+        WHERE deleted_at IS NULL AND id = ANY (ARRAY(SELECT DISTINCT dataset_id FROM before))
+    LOOP
+        IF TG_OP = 'UPDATE' THEN
+            CONTINUE WHEN head.revision <> (SELECT min(since) FROM after WHERE dataset_id = head.id);
+        END IF;
+        INSERT INTO verdict_past (id, dataset_id, sample_id, label_id, model_id, shape, confidence, outcome, since, until)
+        SELECT o.id, o.dataset_id, o.sample_id, o.label_id, o.model_id, o.shape, o.confidence, o.outcome, o.since, head.revision
+        FROM before o WHERE o.dataset_id = head.id AND o.since < head.revision;
+    END LOOP;
+    RETURN NULL;
+END $$;
+
+CREATE FUNCTION public.verdicts_of_samples_deleted() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    IF has_models((SELECT dataset_id FROM before LIMIT 1)) THEN
+        DELETE FROM verdict USING before WHERE verdict.sample_id = before.id;
+    END IF;
+    RETURN NULL;
+END $$;
+
 CREATE FUNCTION public.version_dataset(version bigint) RETURNS bigint
     LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
     AS $$
@@ -504,8 +621,10 @@ CREATE TABLE public.annotation (
     shape jsonb,
     since bigint NOT NULL,
     attributes jsonb,
+    model_id bigint,
     CONSTRAINT annotation_attributes_check CHECK (((jsonb_typeof(attributes) = 'object'::text) AND (octet_length((attributes)::text) <= 1024))),
     CONSTRAINT annotation_confidence_check CHECK (((confidence >= (0)::double precision) AND (confidence <= (1)::double precision))),
+    CONSTRAINT annotation_model_check CHECK (((model_id IS NULL) OR (confidence IS NOT NULL))),
     CONSTRAINT annotation_origin_check CHECK ((origin = ANY (ARRAY['MANUAL'::text, 'SYNC'::text, 'IMPORT'::text, 'UPLOAD'::text, 'MODEL'::text])))
 );
 
@@ -531,7 +650,8 @@ CREATE TABLE public.annotation_past (
     shape jsonb,
     since bigint NOT NULL,
     until bigint NOT NULL,
-    attributes jsonb
+    attributes jsonb,
+    model_id bigint
 );
 
 CREATE TABLE public.base (
@@ -871,8 +991,10 @@ CREATE TABLE public.label_count (
     label_id bigint NOT NULL,
     sample_count bigint DEFAULT 0 NOT NULL,
     annotation_count bigint DEFAULT 0 NOT NULL,
+    suggestion_count bigint DEFAULT 0 NOT NULL,
     CONSTRAINT label_count_annotation_count_check CHECK ((annotation_count >= 0)),
-    CONSTRAINT label_count_sample_count_check CHECK ((sample_count >= 0))
+    CONSTRAINT label_count_sample_count_check CHECK ((sample_count >= 0)),
+    CONSTRAINT label_count_suggestion_count_check CHECK ((suggestion_count >= 0))
 )
 WITH (fillfactor='70');
 
@@ -912,6 +1034,26 @@ CREATE TABLE public.look_hash (
 
 ALTER TABLE public.look_hash ALTER COLUMN id ADD GENERATED BY DEFAULT AS IDENTITY (
     SEQUENCE NAME public.look_hash_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.model (
+    id bigint NOT NULL,
+    dataset_id bigint NOT NULL,
+    name text NOT NULL COLLATE pg_catalog."C",
+    version text NOT NULL COLLATE pg_catalog."C",
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    suggested_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT model_name_check CHECK (((char_length(name) >= 1) AND (char_length(name) <= 256))),
+    CONSTRAINT model_version_check CHECK (((char_length(version) >= 1) AND (char_length(version) <= 256)))
+);
+
+ALTER TABLE public.model ALTER COLUMN id ADD GENERATED BY DEFAULT AS IDENTITY (
+    SEQUENCE NAME public.model_id_seq
     START WITH 1
     INCREMENT BY 1
     NO MINVALUE
@@ -1078,6 +1220,20 @@ ALTER TABLE public.source ALTER COLUMN id ADD GENERATED BY DEFAULT AS IDENTITY (
     CACHE 1
 );
 
+CREATE TABLE public.suggestion_count (
+    label_id bigint NOT NULL,
+    model_id bigint NOT NULL,
+    pending bigint DEFAULT 0 NOT NULL,
+    accepted bigint DEFAULT 0 NOT NULL,
+    rejected bigint DEFAULT 0 NOT NULL,
+    corrected bigint DEFAULT 0 NOT NULL,
+    CONSTRAINT suggestion_count_accepted_check CHECK ((accepted >= 0)),
+    CONSTRAINT suggestion_count_corrected_check CHECK ((corrected >= 0)),
+    CONSTRAINT suggestion_count_pending_check CHECK ((pending >= 0)),
+    CONSTRAINT suggestion_count_rejected_check CHECK ((rejected >= 0))
+)
+WITH (fillfactor='70');
+
 CREATE TABLE public.sync_example (
     id bigint NOT NULL,
     job_id bigint NOT NULL,
@@ -1200,6 +1356,32 @@ ALTER TABLE public.upload ALTER COLUMN id ADD GENERATED BY DEFAULT AS IDENTITY (
     CACHE 1
 );
 
+CREATE TABLE public.verdict (
+    id bigint NOT NULL,
+    dataset_id bigint NOT NULL,
+    sample_id bigint NOT NULL,
+    label_id bigint NOT NULL,
+    model_id bigint NOT NULL,
+    shape jsonb,
+    confidence double precision NOT NULL,
+    outcome text NOT NULL,
+    since bigint NOT NULL,
+    CONSTRAINT verdict_outcome_check CHECK ((outcome = ANY (ARRAY['ACCEPTED'::text, 'REJECTED'::text, 'CORRECTED'::text])))
+);
+
+CREATE TABLE public.verdict_past (
+    id bigint CONSTRAINT verdict_id_not_null NOT NULL,
+    dataset_id bigint CONSTRAINT verdict_dataset_id_not_null NOT NULL,
+    sample_id bigint CONSTRAINT verdict_sample_id_not_null NOT NULL,
+    label_id bigint CONSTRAINT verdict_label_id_not_null NOT NULL,
+    model_id bigint CONSTRAINT verdict_model_id_not_null NOT NULL,
+    shape jsonb,
+    confidence double precision CONSTRAINT verdict_confidence_not_null NOT NULL,
+    outcome text CONSTRAINT verdict_outcome_not_null NOT NULL,
+    since bigint CONSTRAINT verdict_since_not_null NOT NULL,
+    until bigint NOT NULL
+);
+
 CREATE TABLE public.version (
     id bigint NOT NULL,
     dataset_id bigint NOT NULL,
@@ -1243,7 +1425,8 @@ CREATE TABLE public.version_label (
     color text,
     shortcut text COLLATE pg_catalog."C",
     sample_count bigint NOT NULL,
-    annotation_count bigint NOT NULL
+    annotation_count bigint NOT NULL,
+    suggestion_count bigint DEFAULT 0 NOT NULL
 );
 
 ALTER TABLE ONLY public.sample_past ATTACH PARTITION public.sample_past_published FOR VALUES IN (true);
@@ -1349,6 +1532,12 @@ ALTER TABLE ONLY public.look_hash
 ALTER TABLE ONLY public.look
     ADD CONSTRAINT look_pkey PRIMARY KEY (source_id);
 
+ALTER TABLE ONLY public.model
+    ADD CONSTRAINT model_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.model
+    ADD CONSTRAINT model_version_key UNIQUE (dataset_id, name, version);
+
 ALTER TABLE ONLY public.sample_past_published
     ADD CONSTRAINT sample_past_pkey PRIMARY KEY (id, since);
 
@@ -1372,6 +1561,9 @@ ALTER TABLE ONLY public.source_deletion
 
 ALTER TABLE ONLY public.source
     ADD CONSTRAINT source_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.suggestion_count
+    ADD CONSTRAINT suggestion_count_pkey PRIMARY KEY (label_id, model_id);
 
 ALTER TABLE ONLY public.sync_example
     ADD CONSTRAINT sync_example_effect_key UNIQUE (job_id, effect);
@@ -1403,6 +1595,12 @@ ALTER TABLE ONLY public.upload
 ALTER TABLE ONLY public.upload
     ADD CONSTRAINT upload_staged_key UNIQUE (staged);
 
+ALTER TABLE ONLY public.verdict_past
+    ADD CONSTRAINT verdict_past_pkey PRIMARY KEY (id, since);
+
+ALTER TABLE ONLY public.verdict
+    ADD CONSTRAINT verdict_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.version_eval
     ADD CONSTRAINT version_eval_pkey PRIMARY KEY (version_id, sample_id);
 
@@ -1417,13 +1615,17 @@ ALTER TABLE ONLY public.version
 
 CREATE INDEX annotation_label ON public.annotation USING btree (label_id);
 
-CREATE UNIQUE INDEX annotation_once ON public.annotation USING btree (sample_id, label_id) WHERE (shape IS NULL);
+CREATE UNIQUE INDEX annotation_once ON public.annotation USING btree (sample_id, label_id) WHERE ((shape IS NULL) AND (confirmed OR (model_id IS NULL)));
 
 CREATE INDEX annotation_past_sample ON public.annotation_past USING btree (sample_id);
 
 CREATE INDEX annotation_past_until ON public.annotation_past USING btree (dataset_id, until);
 
 CREATE INDEX annotation_sample ON public.annotation USING btree (sample_id);
+
+CREATE INDEX annotation_suggested ON public.annotation USING btree (dataset_id, sample_id) WHERE ((NOT confirmed) OR (model_id IS NOT NULL));
+
+CREATE UNIQUE INDEX annotation_suggested_once ON public.annotation USING btree (sample_id, label_id, model_id) WHERE ((shape IS NULL) AND (NOT confirmed) AND (model_id IS NOT NULL));
 
 CREATE INDEX base_before_dataset ON public.base_before USING btree (dataset_id);
 
@@ -1501,6 +1703,8 @@ CREATE INDEX look_hash_shared ON public.look_hash USING btree (dataset_id, id) W
 
 CREATE INDEX look_sources ON public.look USING btree (dataset_id, hash, source_id);
 
+CREATE INDEX model_dataset ON public.model USING btree (dataset_id, id);
+
 CREATE INDEX sample_added ON public.sample USING btree (dataset_id, added_at, id) INCLUDE (labels_key, facets_key);
 
 CREATE INDEX sample_decomposed ON public.sample USING btree (dataset_id, public.composed(path)) WHERE (public.composed(path) <> path);
@@ -1569,6 +1773,8 @@ CREATE INDEX source_shuffled ON public.source USING btree (dataset_id, public.sh
 
 CREATE INDEX source_size ON public.source USING btree (dataset_id, size, id);
 
+CREATE INDEX suggestion_count_model ON public.suggestion_count USING btree (model_id);
+
 CREATE INDEX sync_object_job ON public.sync_object USING btree (job_id);
 
 CREATE UNIQUE INDEX token_name_key ON public.token USING btree (name) WHERE (revoked_at IS NULL);
@@ -1576,6 +1782,16 @@ CREATE UNIQUE INDEX token_name_key ON public.token USING btree (name) WHERE (rev
 CREATE UNIQUE INDEX upload_path_open ON public.upload USING btree (dataset_id, path) WHERE (finished_at IS NULL);
 
 CREATE INDEX upload_sweep ON public.upload USING btree (sweep_at);
+
+CREATE INDEX verdict_label ON public.verdict USING btree (label_id);
+
+CREATE INDEX verdict_past_since ON public.verdict_past USING btree (dataset_id, since);
+
+CREATE INDEX verdict_past_until ON public.verdict_past USING btree (dataset_id, until);
+
+CREATE INDEX verdict_sample ON public.verdict USING btree (sample_id);
+
+CREATE INDEX verdict_since ON public.verdict USING btree (dataset_id, since);
 
 CREATE INDEX version_dataset ON public.version USING btree (dataset_id, id);
 
@@ -1624,6 +1840,18 @@ CREATE TRIGGER sample_2_deleted AFTER DELETE ON public.sample REFERENCING OLD TA
 CREATE TRIGGER sample_2_inserted AFTER INSERT ON public.sample REFERENCING NEW TABLE AS after FOR EACH STATEMENT EXECUTE FUNCTION public.sample_count_inserted();
 
 CREATE TRIGGER sample_2_updated AFTER UPDATE ON public.sample REFERENCING OLD TABLE AS before NEW TABLE AS after FOR EACH STATEMENT EXECUTE FUNCTION public.sample_count_updated();
+
+CREATE TRIGGER sample_3_deleted AFTER DELETE ON public.sample REFERENCING OLD TABLE AS before FOR EACH STATEMENT EXECUTE FUNCTION public.verdicts_of_samples_deleted();
+
+CREATE TRIGGER verdict_1_deleted AFTER DELETE ON public.verdict REFERENCING OLD TABLE AS before FOR EACH STATEMENT EXECUTE FUNCTION public.verdict_keep();
+
+CREATE TRIGGER verdict_1_updated AFTER UPDATE ON public.verdict REFERENCING OLD TABLE AS before NEW TABLE AS after FOR EACH STATEMENT EXECUTE FUNCTION public.verdict_keep();
+
+CREATE TRIGGER verdict_2_deleted AFTER DELETE ON public.verdict REFERENCING OLD TABLE AS before FOR EACH STATEMENT EXECUTE FUNCTION public.verdict_count_deleted();
+
+CREATE TRIGGER verdict_2_inserted AFTER INSERT ON public.verdict REFERENCING NEW TABLE AS after FOR EACH STATEMENT EXECUTE FUNCTION public.verdict_count_inserted();
+
+CREATE TRIGGER verdict_2_updated AFTER UPDATE ON public.verdict REFERENCING OLD TABLE AS before NEW TABLE AS after FOR EACH STATEMENT EXECUTE FUNCTION public.verdict_count_updated();
 
 CREATE TRIGGER version_1_inserted AFTER INSERT ON public.version FOR EACH ROW EXECUTE FUNCTION public.version_shows();
 
@@ -1704,6 +1932,9 @@ ALTER TABLE ONLY public.look_hash
 
 ALTER TABLE ONLY public.look
     ADD CONSTRAINT look_source_id_fkey FOREIGN KEY (source_id) REFERENCES public.source(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.model
+    ADD CONSTRAINT model_dataset_id_fkey FOREIGN KEY (dataset_id) REFERENCES public.dataset(id);
 
 ALTER TABLE ONLY public.sample
     ADD CONSTRAINT sample_dataset_id_fkey FOREIGN KEY (dataset_id) REFERENCES public.dataset(id);

@@ -16,11 +16,12 @@ from db.queries.types import (
     facets,
     job,
     label,
+    model,
     sample,
     version,
 )
 
-CONNECTIONS = ("Dataset", "Version", "Job", "Change", "JobWarning", "SampleChange")
+CONNECTIONS = ("Dataset", "Version", "Job", "Change", "JobWarning", "SampleChange", "Model")
 
 TYPES: Mapping[str, ObjectType] = {
     type_.name: type_
@@ -38,6 +39,7 @@ TYPES: Mapping[str, ObjectType] = {
         ),
         *(annotation.ANNOTATION, *annotation.SHAPES),
         *(version.VERSION, version.STATISTICS),
+        *(model.MODEL, model.MODEL_LABEL),
         *(comparison.COMPARISON, comparison.LABEL_CHANGE, comparison.SAMPLE_CHANGE),
         *(job.SYNC_JOB, job.IMPORT_JOB, job.MANIFEST_JOB, job.JOB_ERROR, job.JOB_WARNING, job.IGNORED_FILES),
         *(job.EXPORT_JOB, job.EXPORT_FILE, job.EXPORT_SUMMARY),

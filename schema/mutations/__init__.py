@@ -10,6 +10,7 @@ from schema.mutations.exports import export_dataset
 from schema.mutations.jobs import cancel_job, import_annotations, import_manifest, sync_dataset
 from schema.mutations.labels import create_labels, delete_labels, rename_label, update_label
 from schema.mutations.samples import delete_samples, label_samples, replace_sample_label, update_samples
+from schema.mutations.suggestions import decide_suggestions, suggest_annotations
 from schema.mutations.uploads import complete_uploads, request_import_upload, request_uploads, upload_samples
 from schema.mutations.versions import delete_version, publish_version, set_current_version, write_manifest
 
@@ -19,6 +20,7 @@ Mutation = create_type(
         *(create_dataset, update_dataset, delete_dataset),
         *(create_labels, update_label, rename_label, delete_labels),
         *(label_samples, replace_sample_label, update_samples, delete_samples, annotate_samples),
+        *(suggest_annotations, decide_suggestions),
         *(sync_dataset, cancel_job, import_annotations, import_manifest, export_dataset),
         *(put_embeddings, delete_embeddings),
         *(upload_samples, request_uploads, complete_uploads, request_import_upload),

@@ -5,6 +5,7 @@ import strawberry
 
 from schema.enums import AnnotationOrigin
 from schema.types.label import Label
+from schema.types.model import Model
 from schema.types.node import CURRENT_OF, VERSION_OF, LazyVersion, Node
 
 PIXELS = "pixels from the top left corner of the stored image"
@@ -65,6 +66,10 @@ class Annotation(Node):
     origin: AnnotationOrigin = strawberry.field(description="Where the annotation comes from.")
     confidence: float | None = strawberry.field(
         description="Confidence of the model, 0–1. Null if a person added the annotation."
+    )
+    model: Model | None = strawberry.field(
+        description="The model that suggested the annotation as it is. It stays when the suggestion is accepted. Null "
+        "if no model did, as for suggestions from an import, and after a correction."
     )
     is_confirmed: bool = strawberry.field(
         description="False for a suggestion of a model that nobody has confirmed yet."

@@ -12,6 +12,7 @@ from schema.types.duplicates import DuplicateGroupConnection
 from schema.types.embedding import EmbeddingModel
 from schema.types.job import Job
 from schema.types.label import Label
+from schema.types.model import Model
 from schema.types.node import Node, compiled
 from schema.types.pagination import After, Before, First, Last, connection_of, filtered_connection_of
 from schema.types.sample import Sample
@@ -24,8 +25,8 @@ from schema.types.version import Statistics, Version, page_of_samples
 )
 class DatasetPermissions:
     label: bool = strawberry.field(
-        description="Label, annotate and update samples, create and update labels, and undo the token's own changes of "
-        "these kinds."
+        description="Label, annotate and update samples, suggest annotations and decide suggestions, create and update "
+        "labels, and undo the token's own changes of these kinds."
     )
     undo: bool = strawberry.field(description="Undo all changes, including those of other tokens.")
     upload: bool = strawberry.field(description="Upload images.")
@@ -118,6 +119,10 @@ class Dataset(Node):
         compiled()
 
     versions = connection_of(Version, "The published versions, newest first.")
+
+    models = connection_of(
+        Model, "The models that have suggested annotations, each version by itself, newest first, with their record."
+    )
 
     @strawberry.field(
         description="The differences between two states of the dataset, by sample and by label. Refused with "

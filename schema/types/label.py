@@ -23,3 +23,6 @@ class Label(Node):
         description="Number of confirmed annotations with this label: more than `sampleCount` if a sample has several "
         "shapes of it."
     )
+    suggestion_count: int = strawberry.field(
+        description="Number of suggestions with this label that nobody has decided: annotations that are not confirmed."
+    )

@@ -70,9 +70,13 @@ async def labelled(dataset: DatasetFixture) -> None:
             dataset.put(f"{name}.txt", labels)
     await dataset.sync()
     await dataset.do(
-        """WITH suggested AS (
-            INSERT INTO annotation (dataset_id, sample_id, label_id, labeled_by, origin, confirmed, since)
-            SELECT s.dataset_id, s.id, l.id, 'model', 'MODEL', false, s.since FROM sample s, label l
+        """WITH model AS (
+            INSERT INTO model (dataset_id, name, version) SELECT id, 'm', '1' FROM dataset RETURNING id
+        ), suggested AS (
+            INSERT INTO annotation
+                (dataset_id, sample_id, label_id, labeled_by, origin, confidence, confirmed, model_id, since)
+            SELECT s.dataset_id, s.id, l.id, 'model', 'MODEL', 0.5, false, model.id, s.since
+            FROM sample s, label l, model
             WHERE s.path = 'c.png' AND l.name = 'dog' RETURNING sample_id
         ) UPDATE sample SET state = 'PENDING' WHERE id IN (SELECT sample_id FROM suggested)"""
     )
@@ -96,6 +100,10 @@ WRONG = {
     "label cat: sample_count": "UPDATE label_count SET sample_count = 9",
     "label cat: annotation_count": "UPDATE label_count SET annotation_count = 9",
     "label dog: sample_count is None": "DELETE FROM label_count",
+    "label dog: suggestion_count": "UPDATE label_count SET suggestion_count = 9",
+    "model m 1 label dog: pending is 9": "UPDATE suggestion_count SET pending = 9",
+    "model m 1 label dog: pending is 0": "DELETE FROM suggestion_count",
+    "model m 1 label dog: corrected": "UPDATE suggestion_count SET corrected = 1",
     "sample 2: label_ids": "UPDATE sample SET label_ids = label_ids[1:1] WHERE path = 'b.png'",
     "sample 1: state": "UPDATE sample SET state = 'UNLABELED', label_ids = '{}' WHERE path = 'a.png'",
     "sample 3: state is UNLABELED": "UPDATE sample SET state = 'UNLABELED' WHERE path = 'c.png'",
@@ -107,6 +115,7 @@ WRONG = {
     "version one: pending": "UPDATE version SET pending = 2",
     "version one label cat: sample_count": "UPDATE version_label SET sample_count = 7",
     "version one label cat: annotation_count": "UPDATE version_label SET annotation_count = 7",
+    "version one label dog: suggestion_count": "UPDATE version_label SET suggestion_count = 7",
 }
 
 

@@ -55,6 +55,7 @@ LISTS: Mapping[str, tuple[str, Mapping[str, str] | None]] = {
     },
     "change": ("changes(first: 100)", None),
     "job": ("jobs(first: 100)", None),
+    "model": ("models(first: 100)", None),
 }
 
 
@@ -122,7 +123,7 @@ async def learn(reads: ReadFixture) -> None:
     """Every id, and every cursor with its row."""
     rows = reads.tables.rows
     id_tables = {"Dataset": "dataset", "Sample": "sample", "Label": "label", "Change": "change", "SyncJob": "job"}
-    id_tables["Annotation"] = "annotation"
+    id_tables |= {"Annotation": "annotation", "Model": "model"}
     id_tables["ImportJob"] = id_tables["ExportJob"] = id_tables["LargeChangeJob"] = "job"
     ids = [f"{kind}:{row['id']}" for kind, table in id_tables.items() for row in rows[table][:8]]
     ids += [

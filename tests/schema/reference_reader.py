@@ -73,6 +73,7 @@ class Query:
             "ImportJob": ("job", ImportJob),
             "ExportJob": ("job", ExportJob),
             "LargeChangeJob": ("job", LargeChangeJob),
+            "Model": ("model", Model),
         }
         if kind not in by_type or not is_number(number):
             return None
@@ -140,6 +141,10 @@ class Dataset(Thing):
     def version(self, _info: Any, name: str) -> Any:
         return None
 
+    def models(self, _info: Any, **page: Any) -> Any:
+        newest = (lambda row: row["id"], True)
+        return paged(self.tables, "model", self._mine("model"), *newest, lambda row: Model(self.tables, row), page)
+
     def labelers(self, _info: Any) -> list[str]:
         return sorted({row["labeled_by"] for row in self._mine("sample")} - {None}, key=str.encode)
 
@@ -196,6 +201,9 @@ class Label(LiveThing):
 
     def annotationCount(self, _info: Any) -> int:
         return len(self.tables.having("annotation", label_id=self.row["id"], confirmed=True))
+
+    def suggestionCount(self, _info: Any) -> int:
+        return len(self.tables.having("annotation", label_id=self.row["id"], confirmed=False))
 
 
 def _of_source(column: str) -> Callable[["Sample", Any], Any]:
@@ -310,6 +318,10 @@ class Annotation(LiveThing):
     def label(self, _info: Any) -> Any:
         return Label(self.tables, self.tables.by_id("label", self.row["label_id"]) or {})
 
+    def model(self, _info: Any) -> Any:
+        row = self.tables.by_id("model", self.row["model_id"])
+        return None if row is None else Model(self.tables, row)
+
     def shape(self, _info: Any) -> Any:
         stored = self.row["shape"]
         if stored is None:
@@ -326,6 +338,40 @@ class Shape:
 SHAPES: Mapping[str, Callable[[Mapping[str, Any]], Any]] = {
     name: type(name, (Shape,), {}) for name in ("BoundingBox", "Polygon", "Polyline", "Circle", "Point")
 }
+
+
+def suggestion_counts(tables: Tables, **of: int) -> dict[str, Any]:
+    """How many suggestions there are, and what came of them: of a model, or of a label by it."""
+    outcomes = ["ACCEPTED" if row["confirmed"] else "PENDING" for row in tables.having("annotation", **of)]
+    outcomes += [row["outcome"] for row in tables.having("verdict", **of)]
+    counts = {f"{name.lower()}Count": outcomes.count(name) for name in ("PENDING", "ACCEPTED", "REJECTED", "CORRECTED")}
+    decided = len(outcomes) - counts["pendingCount"]
+    precision = counts["acceptedCount"] / decided if decided else None
+    return {**counts, "suggestedCount": len(outcomes), "precision": precision}
+
+
+class Model(Thing):
+    def __init__(self, tables: Tables, row: Row) -> None:
+        super().__init__(tables, row)
+        for name, value in suggestion_counts(tables, model_id=row["id"]).items():
+            setattr(self, name, value)
+
+    def dataset(self, _info: Any) -> Any:
+        return self.tables.dataset(self.row["dataset_id"])
+
+    def lastSuggestedAt(self, _info: Any) -> Any:
+        return moment(self.row["suggested_at"])
+
+    def labels(self, _info: Any) -> list[Any]:
+        facts = (*self.tables.having("annotation", model_id=self.row["id"]),)
+        facts += (*self.tables.having("verdict", model_id=self.row["id"]),)
+        return [
+            {
+                "label": Label(self.tables, self.tables.by_id("label", id) or {}),
+                **suggestion_counts(self.tables, model_id=self.row["id"], label_id=id),
+            }
+            for id in sorted({fact["label_id"] for fact in facts})
+        ]
 
 
 class Change(Thing):

@@ -23,6 +23,8 @@ TABLES = (
     "sample_past",
     "source",
     "annotation",
+    "model",
+    "verdict",
     "change",
     "job",
     "job_warning",

@@ -84,8 +84,24 @@ async def _fill_dataset(connection: asyncpg.Connection, chance: random.Random, d
         )
         for at, name in enumerate(("cat", "Cat", "dog-1", "狗", "unused"))
     ]
+    models = [
+        await connection.fetchval(
+            """INSERT INTO model (dataset_id, name, version, created_at, suggested_at)
+            VALUES ($1, $2, $3, $4, $5) RETURNING id""",
+            dataset,
+            *(name, version, NOW - timedelta(days=days), NOW - timedelta(hours=days)),
+        )
+        for name, version, days in (("res\\net", "1", 3), ("猫", 'v"2"', 2), ("idle", "1", 1))
+    ]
     for at in range(samples):
-        await _make_sample(connection, chance, dataset, labels[:4], at)
+        await _make_sample(connection, chance, dataset, labels[:4], at, models)
+    await connection.execute(
+        """INSERT INTO verdict (id, dataset_id, sample_id, label_id, model_id, confidence, outcome, since)
+        SELECT 1000000 + id, dataset_id, sample_id, label_id, model_id, confidence,
+               (ARRAY['ACCEPTED', 'REJECTED', 'CORRECTED'])[id % 3 + 1], 1
+        FROM annotation WHERE dataset_id = $1 AND model_id IS NOT NULL""",
+        dataset,
+    )
     await _make_past(connection, dataset)
     await _make_jobs(connection, chance, dataset)
     await _make_exports(connection, dataset)
@@ -166,7 +182,12 @@ ATTRIBUTES = (None, '{"difficult": true}', '{"truncated": true, "pose": "Left \\
 
 
 async def _make_sample(
-    connection: asyncpg.Connection, chance: random.Random, dataset: int, labels: list[int], at: int
+    connection: asyncpg.Connection,
+    chance: random.Random,
+    dataset: int,
+    labels: list[int],
+    at: int,
+    models: list[int],
 ) -> None:
     path = (
         f"{chance.choice(DIRECTORIES)}{chance.choice(NAMES)}{at if at % 3 else ''}.{at}{SUFFIXES[at % len(SUFFIXES)]}"
@@ -211,19 +232,21 @@ async def _make_sample(
     )
     for label in carried or ([labels[0]] if suggested else []):
         for shape in chance.choice(((None,), (None,), SHAPES[:1], SHAPES[1:3], SHAPES[3:])):
+            confidence = chance.choice((None, 0.5, 1.0))
             await connection.execute(
                 """INSERT INTO annotation (dataset_id, sample_id, label_id, labeled_by, origin, confidence, confirmed,
-                                           shape, attributes, since)
-                VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 1)""",
+                                           shape, attributes, model_id, since)
+                VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 1)""",
                 dataset,
                 sample,
                 label,
                 who or "model",
                 "MODEL" if suggested else "MANUAL",
-                chance.choice((None, 0.5, 1.0)),
+                confidence,
                 not suggested,
                 shape,
                 ATTRIBUTES[at % len(ATTRIBUTES)],
+                None if confidence is None else (*models[:2], None)[at % 3],
             )
 
 

@@ -33,8 +33,7 @@ class Drawings(Histories):
         )
         annotations = dict(state.annotations)
         if sample in state.samples and not there:
-            self.tokens += 1
-            annotations[self.tokens] = Annotation(sample, label, self.model.revision, left)
+            annotations[next(self.tokens)] = Annotation(sample, label, self.model.revision, left)
         self._done(answer["change"], replace(state, annotations=annotations))
 
     @rule(position=POSITION, data=st.data(), left=LEFT)

@@ -77,12 +77,12 @@ def test_a_type_that_only_one_side_has_is_named(declared: GraphQLSchema) -> None
     without = {name: type_ for name, type_ in TYPES.items() if name != "Circle"}
     with pytest.raises(DeclarationError, match=r"^Circle is readable, but not compiled"):
         check_declarations(declared, without)
-    with pytest.raises(DeclarationError, match=r"^Model is compiled in db/queries, but not readable"):
-        check_declarations(declared, {**TYPES, "Model": ObjectType("Model", {})})
+    with pytest.raises(DeclarationError, match=r"^Robot is compiled in db/queries, but not readable"):
+        check_declarations(declared, {**TYPES, "Robot": ObjectType("Robot", {})})
 
 
 def test_all_disagreements_are_named_at_once(declared: GraphQLSchema) -> None:
-    types = {**with_field("Sample", "path", None), "Model": ObjectType("Model", {})}
+    types = {**with_field("Sample", "path", None), "Robot": ObjectType("Robot", {})}
     with pytest.raises(DeclarationError) as error:
         check_declarations(declared, types)
     assert len(str(error.value).splitlines()) == 2

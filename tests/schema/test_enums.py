@@ -21,7 +21,10 @@ from tests.conftest import ROOT
 
 # Where the words of an enum that no client sends are written; FORMS says how, where not simply in quotes.
 WRITTEN = {
-    "AnnotationOrigin": ("db/labelling/annotations.py", "db/ingest/decide.py", "db/ingest/uploads/*.py"),
+    "AnnotationOrigin": (
+        *("db/labelling/annotations.py", "db/labelling/suggestions/*.sql", "db/ingest/decide.py"),
+        "db/ingest/uploads/*.py",
+    ),
     "ChangeKind": ("db/postgres/models.py",),
     "ErrorCode": ("db/**/*.py", "schema/**/*.py", "api/**/*.py"),
     "ImportNoticeKind": ("db/ingest/**/*.py",),
@@ -36,11 +39,10 @@ WRITTEN = {
 QUOTED = r"""['"]{word}['"]"""
 FORMS = {
     "TokenScope": r"\b{word} = [0-9]",
-    "AnnotationOrigin": r'(origin: str = |cls\(|Policy\()"{word}"',
+    "AnnotationOrigin": r"""(origin: str \| None = |cls\(|Policy\(|now\(\), )['"]{word}['"]""",
     "ErrorCode": r'(code(: str)?|[A-Z_]+(: Final)?) ?= ?"{word}"',
 }
-# A model's suggestions: the data can have them, nothing makes them yet; and no worker says that it can train models.
-TO_COME = {"AnnotationOrigin.MODEL", "ServerFeature.VISION"}
+TO_COME = {"ServerFeature.VISION"}  # no worker says yet that it can train models
 
 
 def of_types(schema: GraphQLSchema, *, sent: bool) -> set[str]:

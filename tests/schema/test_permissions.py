@@ -22,6 +22,8 @@ LABELLING = {
     "replaceSampleLabel",
     "updateSamples",
     "annotateSamples",
+    "suggestAnnotations",
+    "decideSuggestions",
     "createLabels",
     "updateLabel",
     "putEmbeddings",

@@ -6,6 +6,7 @@ import os
 from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import replace
+from itertools import count
 from typing import Any, ClassVar
 
 import pytest
@@ -27,7 +28,7 @@ from db.postgres import engine
 from schema import build_schema
 from tests.client import Direct
 from tests.db.dataset_rows import make
-from tests.db.history_model import Annotation, Change, HistoryModel, PublishedVersion, State
+from tests.db.history_model import Change, HistoryModel, PublishedVersion, State
 from tests.schema.version_fixture import in_version, number
 from tests.waiting import LIMITS
 
@@ -38,11 +39,12 @@ WORDS = ["a", "b", "c", "d"]
 
 NAMED = "labels { name }"
 FACETS = "facets { states { value count } labels { count label { name } } }"
+ANNOTATION = "label { name } isConfirmed model { name version } shape { ... on BoundingBox { xMin } }"
 STATE = f"""
     statistics {{ totalCount labeledCount unlabeledCount pendingCount }}
-    labels {{ id name sampleCount annotationCount }}
+    labels {{ id name sampleCount annotationCount suggestionCount }}
     samples(first: 100) {{ totalCount nodes {{ id state labels {{ name }}
-        annotations {{ label {{ name }} shape {{ ... on BoundingBox {{ xMin }} }} }} }} {FACETS} }}
+        annotations {{ {ANNOTATION} }} }} {FACETS} }}
     matched: samples(filter: {{changedSince: -1}}) {{ {FACETS} }}
     labeledA: samples(filter: {{labels: {{names: ["a"]}}}}) {{ totalCount }}
 """
@@ -63,7 +65,7 @@ class Histories(RuleBasedStateMachine):
         self.changes: list[Change] = []
         self.versions: dict[str, PublishedVersion] = {}
         self.named = 0
-        self.tokens = 0
+        self.tokens = count(1)
 
     @initialize()
     def begin(self) -> None:
@@ -97,27 +99,14 @@ class Histories(RuleBasedStateMachine):
             labels=names,
             mode=mode,
         )
-        filter_ = {id for id, name in state.labels.items() if name in names}
-        if len(filter_) < len(names):
+        given = {id for id, name in state.labels.items() if name in names}
+        if len(given) < len(names):
             assert payload == "LABEL_NOT_FOUND"
             return
-        after = state
+        after, stamp = state, self.model.revision
         for position in positions:
-            after = self._labelled(after, self.order[position], filter_, mode)
+            after = after.labelled(self.order[position], given, mode, self.tokens, stamp)
         self._done(payload["change"], after)
-
-    def _labelled(self, state: State, sample: int, filter_: set[int], mode: str) -> State:
-        if sample not in state.samples:
-            return state
-        kept = {
-            token: annotation
-            for token, annotation in state.annotations.items()
-            if annotation.sample != sample or mode == "ADD" or (annotation.label in filter_) == (mode == "SET")
-        }
-        for label in sorted(filter_ - state.labels_on(sample)) if mode != "REMOVE" else ():
-            self.tokens += 1
-            kept[self.tokens] = Annotation(sample, label, self.model.revision)
-        return State(state.labels, state.samples, kept)
 
     @rule(name=st.sampled_from(WORDS))
     def create_label(self, name: str) -> None:
@@ -129,7 +118,7 @@ class Histories(RuleBasedStateMachine):
             assert payload == "LABEL_ALREADY_EXISTS"
             return
         made = int(payload["labels"][0]["id"].split(":")[1])
-        self._done({"id": self._latest()}, State({**state.labels, made: name}, state.samples, state.annotations))
+        self._done({"id": self._latest()}, replace(state, labels={**state.labels, made: name}))
 
     @rule(name=st.sampled_from(WORDS), to=st.sampled_from([*WORDS, "e"]), merge=st.booleans())
     def rename(self, name: str, to: str, merge: bool) -> None:
@@ -144,7 +133,7 @@ class Histories(RuleBasedStateMachine):
         if to == name:
             assert payload["change"] is None
         elif to not in ids:
-            self._done(payload["change"], State({**state.labels, ids[name]: to}, state.samples, state.annotations))
+            self._done(payload["change"], replace(state, labels={**state.labels, ids[name]: to}))
         elif merge:
             self._done(payload["change"], state.merged(ids[name], ids[to]))
         else:
@@ -366,27 +355,28 @@ def _compare(answer: Any, state: State, version: str | None = None) -> None:
     nodes = answer["samples"]["nodes"]
     assert {each["id"]: [label["name"] for label in each["labels"]] for each in nodes} == label_names
     assert {node["id"]: sorted(map(_drawn, node["annotations"])) for node in nodes} == {
-        in_version(f"Sample:{id}", version): annotations for id, annotations in state.edges().items()
+        in_version(f"Sample:{id}", version): annotations for id, annotations in state.drawn().items()
     }
-    assert all(node["state"] == ("LABELED" if label_names[node["id"]] else "UNLABELED") for node in nodes)
-    labelled = sum(bool(names) for names in label_names.values())
+    states = {in_version(f"Sample:{id}", version): state.sample_state(id) for id in state.samples}
+    assert {node["id"]: node["state"] for node in nodes} == states
     assert answer["samples"]["totalCount"] == len(label_names)
+    counts = Counter(states.values())
     assert answer["statistics"] == {
         "totalCount": len(label_names),
-        "labeledCount": labelled,
-        "unlabeledCount": len(label_names) - labelled,
-        "pendingCount": 0,
+        "labeledCount": counts["LABELED"],
+        "unlabeledCount": counts["UNLABELED"],
+        "pendingCount": counts["PENDING"],
     }
+    numbers = ("sampleCount", "annotationCount", "suggestionCount")
     assert [
-        (number(each["id"]), each["name"], each["sampleCount"], each["annotationCount"]) for each in answer["labels"]
+        (number(each["id"]), each["name"], *(each[name] for name in numbers)) for each in answer["labels"]
     ] == state.counts()
-    _compare_counts(answer, label_names.values())
+    _compare_counts(answer, label_names.values(), counts)
 
 
-def _compare_counts(answer: Any, label_names: Collection[Collection[str]]) -> None:
+def _compare_counts(answer: Any, label_names: Collection[Collection[str]], states: Counter[str]) -> None:
     """Those that are kept, and those that are counted in an index."""
     counts = Counter(name for names in label_names for name in names)
-    states = Counter("LABELED" if names else "UNLABELED" for names in label_names)
     for facets in (answer["samples"]["facets"], answer["matched"]["facets"]):
         found = [(each["label"]["name"], each["count"]) for each in facets["labels"]]
         assert found == sorted(counts.items(), key=lambda item: (-item[1], item[0]))
@@ -394,8 +384,11 @@ def _compare_counts(answer: Any, label_names: Collection[Collection[str]]) -> No
     assert answer["labeledA"]["totalCount"] == counts["a"]
 
 
-def _drawn(annotation: Any) -> tuple[str, int]:
-    return annotation["label"]["name"], int((annotation["shape"] or {"xMin": 0})["xMin"])
+def _drawn(annotation: Any) -> tuple[str, int, bool, str]:
+    model = annotation["model"]
+    left = int((annotation["shape"] or {"xMin": 0})["xMin"])
+    name = f"{model['name']} {model['version']}" if model else ""
+    return annotation["label"]["name"], left, annotation["isConfirmed"], name
 
 
 def run_histories(machine: type[Histories], url: str, operations: int) -> None:

@@ -51,6 +51,7 @@ def annotation_json(annotation: ParsedAnnotation) -> dict[str, Any]:
         "color": annotation.color,
         "shape": None if shape is None else shapes.to_json(shape),
         "confidence": annotation.confidence,
+        "model": annotation.model and dict(zip(("name", "version"), annotation.model, strict=True)),
         "labeledBy": author and author.by,
         "labeledAt": author and author.at and format_timestamp(author.at),
         "isDifficult": attributes.difficult or None,

@@ -67,6 +67,8 @@ class _Tasks(Document):
 
 
 def _author(annotation: ParsedAnnotation) -> str:
+    if annotation.model is not None:
+        return " ".join(annotation.model)
     return annotation.author.by if annotation.author else NO_AUTHOR
 
 

@@ -13,7 +13,7 @@ from db.identity.tokens import Identity
 from db.ingest.decide import Decisions, Policy
 from db.ingest.entry import Entry
 from db.ingest.write import LabelIds, Writer
-from db.labelling import annotations, label_resolution
+from db.labelling import annotations, label_resolution, verdicts
 from db.labelling.samples.selection import LockedSamples
 from db.postgres import sql
 
@@ -67,6 +67,7 @@ async def _label_existing(
     for labels, samples in groups.items():
         if labels:
             selected = LockedSamples(dataset_id, len(samples), tuple(sorted(samples)))
-            await annotations.add_labels(session, selected, list(labels), change, actor=by.name)
+            flags = await verdicts.suggestion_flags(session, dataset_id, labels)
+            await annotations.add_labels(session, selected, list(labels), change, actor=by.name, flags=flags)
             await annotations.refresh_derived_state(session, selected, change, actor=by.name)
     return found

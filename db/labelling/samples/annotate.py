@@ -8,7 +8,7 @@ whole image has a label once; shapes of one label may be any number.
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import asyncpg
 import orjson
@@ -20,7 +20,7 @@ from db.formats import names, shapes
 from db.formats.shapes import Shape
 from db.history.changes import RecordedChange, expect_revision, lock_dataset, record
 from db.identity.tokens import Identity
-from db.labelling import annotations, label_resolution, labels
+from db.labelling import annotations, label_resolution, labels, verdicts
 from db.labelling.labels import LabelReference
 from db.labelling.samples.label import Labelled
 from db.labelling.samples.selection import LockedSamples, Selection, lock_samples, samples_at
@@ -32,7 +32,8 @@ MAX_PER_SAMPLE: Final = 10_000  # annotations that a sample can get through call
 MAX_REPORTED: Final = 100  # ids that an error names
 PORTION: Final = 5_000  # annotations in one statement
 
-Key = tuple[int, int, str | None]
+T = TypeVar("T")
+Key = tuple[int, int, str | None]  # sample, label, shape
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +77,7 @@ class AnnotationRow:
     shape: str | None
     id: int = 0
     confirmed: bool = True
+    of_model: bool = False
 
     @property
     def key(self) -> Key:
@@ -96,7 +98,7 @@ class CheckedEdits:
         """`path`: of the edit in the input."""
         for index, new in enumerate(edit.add):
             await turns.step()
-            shape = _checked(new.shape, image, edit.sample, f"{path}.add.{index}")
+            shape = checked_shape(new.shape, image, edit.sample, f"{path}.add.{index}")
             row = AnnotationRow(edit.sample, ids[new.label], shape)
             self.add[row.key] = row
         for index, one in enumerate(edit.update):
@@ -106,7 +108,7 @@ class CheckedEdits:
                     "An annotation can be updated once in a call; this one is updated twice.", ids=_global([one.id])
                 )
             label = None if one.label is None else ids[one.label]
-            shape = _checked(one.shape, image, edit.sample, f"{path}.update.{index}")
+            shape = checked_shape(one.shape, image, edit.sample, f"{path}.update.{index}")
             self.update[one.id] = edit.sample, label, shape
         for id in edit.remove:
             if self.remove.setdefault(id, edit.sample) != edit.sample:
@@ -122,11 +124,16 @@ class CheckedEdits:
 
     def updated(self, rows: Mapping[int, AnnotationRow]) -> list[AnnotationRow]:
         """The updated annotations as they are to be."""
-        updated = []
+        updated, suggested = [], set[Key]()
         for id, (sample, label, shape) in self.update.items():
             row = rows[id]
             label, shape = row.label if label is None else label, row.shape if shape is None else shape
-            updated.append(AnnotationRow(sample, label, shape, id))
+            new = AnnotationRow(sample, label, shape, id)
+            if row.of_model and not row.confirmed and row.key == new.key:
+                if new.key in suggested:  # by another model: once one is confirmed, the others agree
+                    continue
+                suggested.add(new.key)
+            updated.append(new)
         whole = Counter(row.key for row in updated if row.shape is None)
         equal = [row.id for row in updated if whole[row.key] > 1]
         if equal:
@@ -137,11 +144,15 @@ class CheckedEdits:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is to be written. `update`: annotations that exist, as they are to be; `delete`: samples by annotations."""
+    """What is to be written. `update`: annotations that exist, as they are to be; `delete`: samples by annotations. Of
+    these, what becomes another, what is not wanted, and what another annotation replaces that is the same."""
 
     insert: Sequence[AnnotationRow]
     update: Sequence[AnnotationRow]
     delete: Mapping[int, int]
+    corrected: Sequence[int]
+    rejected: Sequence[int]
+    equal: Sequence[int]
 
     def samples(self) -> tuple[int, ...]:
         """Those that change, ascending."""
@@ -181,7 +192,7 @@ async def annotate(
     unchanged = await Labelled.unchanged(session, matched)
     lost = {edit.path: None for edit in edits if edit.path is not None and edit.sample in (0, *matched.not_found)}
     unchanged = replace(unchanged, not_found_paths=tuple(lost))
-    images = {row["id"]: row for row in await matched.run(session, SQL.images)}
+    images = await image_facts(session, matched)
     provisional = {name: -number for number, name in enumerate(missing, 1)}  # ids until the labels are made
     by_reference: dict[LabelReference, int] = {id: id for id in known.values()}
     by_reference.update(known | provisional)
@@ -190,7 +201,7 @@ async def annotate(
     if not changing.count:
         await expect_revision(session, dataset_id, how.expected_revision)
         return unchanged
-    await _expect_room(session, plan)
+    await expect_room(session, plan.growth())
     parts = {"added": len(plan.insert), "changed": len(plan.update), "removed": len(plan.delete)}
     what = ", ".join(f"{number} {word}" for word, number in parts.items() if number)
     summary = f"Annotated {changing.counted}: {what}"
@@ -200,7 +211,15 @@ async def annotate(
     used_ids = {row.label for row in (*plan.insert, *plan.update)}
     new = [name for name, id in provisional.items() if id in used_ids]
     made = await label_resolution.make(session, dataset_id, new, change)
-    await _write(session, changing, plan, {provisional[name]: id for name, id in made.items()}, change, by)
+    label_ids = {provisional[name]: id for name, id in made.items()}
+    if not any(row["has_models"] for row in images.values()):
+        await _write(session, changing, plan, label_ids, change, by)
+    else:
+        await _judge(session, plan, change)
+        await _write(session, changing, plan, label_ids, change, by)
+        await verdicts.settle(session, changing, change)
+        await verdicts.take_back(session, changing, "REJECTED", change)
+    await annotations.refresh_derived_state(session, changing, change, actor=by.name)
     return replace(unchanged, changed=changing.count, change=change.id)
 
 
@@ -219,20 +238,22 @@ async def _plan(session: AsyncSession, edits: CheckedEdits) -> Plan:
     updated = edits.updated(existing)
     update = [row for row in updated if row.key != existing[row.id].key or not existing[row.id].confirmed]
     delete = {id: sample for id, sample in edits.remove.items() if id in existing}
+    rejected, equal_ids = list(delete), list[int]()
     keys = {row.key for row in updated}
     insert = [row for key, row in edits.add.items() if key not in keys]
     whole = [row for row in update if row.shape is None]
     rows, leaving = [*insert, *whole], [*delete, *(row.id for row in update)]
     equal = {}
-    for portion in _portions(rows):
+    for portion in portions(rows):
         for each in await sql.run(session, SQL.equal, **_columns(portion), except_ids=leaving):
             row = portion[each["n"] - 1]
             equal[row] = replace(row, id=each["id"], confirmed=each["confirmed"])
-    for row in whole:  # of two that become the same, the one that was named stays
-        if row in equal:
-            delete[equal[row].id] = equal[row].sample
+            if row.id and not each["agrees"]:  # of two that become the same, the one that was named stays
+                delete[each["id"]] = row.sample
+                equal_ids.append(each["id"])
+    corrected = [row.id for row in update if row.key != existing[row.id].key]
     update += [replace(row, id=equal[row].id) for row in insert if row in equal and not equal[row].confirmed]
-    return Plan([row for row in insert if row not in equal], update, delete)
+    return Plan([row for row in insert if row not in equal], update, delete, corrected, rejected, equal_ids)
 
 
 async def _existing(session: AsyncSession, edits: CheckedEdits) -> dict[int, AnnotationRow]:
@@ -241,15 +262,22 @@ async def _existing(session: AsyncSession, edits: CheckedEdits) -> dict[int, Ann
     existing = {}
     for row in await sql.run(session, SQL.existing, ids=ids) if ids else ():
         shape = row["shape"] and _json(orjson.loads(row["shape"]))  # Postgres has another order of keys
-        existing[row["id"]] = AnnotationRow(row["sample_id"], row["label_id"], shape, row["id"], row["confirmed"])
+        state = row["id"], row["confirmed"], row["of_model"]
+        existing[row["id"]] = AnnotationRow(row["sample_id"], row["label_id"], shape, *state)
     missing = [id for id in edits.remove if id not in existing]
     removed = await sql.run(session, SQL.removed_before, ids=missing) if missing else ()
     edits.expect_existing(existing, {row["id"]: row["sample_id"] for row in removed})
     return existing
 
 
-async def _expect_room(session: AsyncSession, plan: Plan) -> None:
-    growth = plan.growth()
+async def image_facts(session: AsyncSession, samples: LockedSamples) -> dict[int, asyncpg.Record]:
+    """What shapes are checked with, by sample, and whether the dataset has models."""
+    rows = await samples.run(session, SQL.images, dataset_id=samples.dataset_id)
+    return {row["id"]: row for row in rows}
+
+
+async def expect_room(session: AsyncSession, growth: Mapping[int, int]) -> None:
+    """Raises Invalid where a sample would have too many annotations. `growth`: by how many it grows."""
     rows = await sql.run(session, SQL.counts, samples=list(growth)) if growth else ()
     counts = {row["sample_id"]: row["n"] for row in rows}
     full = [sample for sample, more in growth.items() if counts.get(sample, 0) + more > MAX_PER_SAMPLE]
@@ -283,12 +311,18 @@ async def _write(
         if None in columns["shapes"]:
             await sql.run(session, SQL.hide_changed, ids=ids, **columns, **values)
         await sql.run(session, SQL.update, ids=ids, **columns, **values)
-    for portion in _portions(insert):
+    for portion in portions(insert):
         await sql.run(session, SQL.insert, dataset_id=samples.dataset_id, **_columns(portion), **values)
-    await annotations.refresh_derived_state(session, samples, change, actor=by.name)
 
 
-def _portions(rows: Sequence[AnnotationRow]) -> Iterator[Sequence[AnnotationRow]]:
+async def _judge(session: AsyncSession, plan: Plan, change: RecordedChange) -> None:
+    """Keep verdicts on what models suggested, before it changes."""
+    await verdicts.add_for(session, plan.corrected, "CORRECTED", change)
+    await verdicts.add_for(session, plan.rejected, "REJECTED", change)
+    await verdicts.add_for(session, plan.equal, "ACCEPTED", change)
+
+
+def portions(rows: Sequence[T]) -> Iterator[Sequence[T]]:
     """As many as are sent in a few milliseconds, in which no other request is served."""
     return (rows[start : start + PORTION] for start in range(0, len(rows), PORTION))
 
@@ -325,7 +359,7 @@ def no_such_annotations(ids: Sequence[str]) -> NotFound:
     )
 
 
-def _checked(shape: Shape | None, image: asyncpg.Record, sample: int, path: str) -> str | None:
+def checked_shape(shape: Shape | None, image: asyncpg.Record, sample: int, path: str) -> str | None:
     """A shape as it is stored. `path`: in the input."""
     if shape is None:
         return None

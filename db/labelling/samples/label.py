@@ -10,7 +10,7 @@ from db.errors import Invalid
 from db.history import large_changes
 from db.history.changes import expect_revision, lock_dataset, record
 from db.identity.tokens import Identity
-from db.labelling import annotations, label_resolution, labels
+from db.labelling import annotations, label_resolution, labels, verdicts
 from db.labelling.labels import LabelReference, listed
 from db.labelling.samples.selection import LockedSamples, Selection, lock_samples
 
@@ -110,11 +110,13 @@ async def label_locked(
     )
     created = await label_resolution.make(session, dataset_id, new, change)
     ids = sorted([*known, *created.values()])
+    flags = await verdicts.suggestion_flags(session, dataset_id, ids)
     for part in await changing.parts(session):
         if mode != "ADD":
-            await annotations.remove_labels(session, part, ids, all_others=mode == "SET")
+            all_others = mode == "SET"
+            await annotations.take_labels(session, part, ids, change, all_others=all_others, flags=flags)
         if mode != "REMOVE" and ids:
-            await annotations.add_labels(session, part, ids, change, actor=by.name)
+            await annotations.add_labels(session, part, ids, change, actor=by.name, flags=flags)
         await annotations.refresh_derived_state(session, part, change, actor=by.name)
         large_changes.report(session, part.share)
     return replace(unchanged, changed=changing.count, change=change.id)
@@ -141,8 +143,10 @@ async def replace_label(
     summary = f"Replaced `{before}` with `{after}` on {changing.counted}"
     change = await record(session, dataset_id, by.name, "REPLACE_SAMPLE_LABEL", summary)
     ids = known | await label_resolution.make(session, dataset_id, missing, change)
+    flags = await verdicts.suggestion_flags(session, dataset_id, [ids[before], ids[after]])
     for part in await changing.parts(session):
-        await annotations.replace_label(session, part, ids[before], ids[after], change, actor=by.name)
+        pair = ids[before], ids[after]
+        await annotations.replace_label(session, part, *pair, change, actor=by.name, flags=flags)
         await annotations.refresh_derived_state(session, part, change, actor=by.name)
         large_changes.report(session, part.share)
     return replace(unchanged, changed=changing.count, change=change.id)

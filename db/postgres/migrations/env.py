@@ -28,6 +28,8 @@ WITHOUT_MODEL: Final = frozenset(
         "sync_sidecar",
         "sync_unchanged",
         "upload",
+        "verdict",
+        "verdict_past",
     }
 )
 

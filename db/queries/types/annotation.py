@@ -16,7 +16,7 @@ from db.postgres.models import Annotation, Label
 from db.queries.compile_context import CompileContext, Field, ObjectType, SelectedField
 from db.queries.json_text import NULL, Parts, array, boolean, concatenate, number, unescaped
 from db.queries.rows import Row
-from db.queries.types.fields import column, value, versioned_type
+from db.queries.types.fields import column, one, value, versioned_type
 
 
 def label(context: CompileContext, row: Row, field: SelectedField) -> Parts:
@@ -52,6 +52,7 @@ ANNOTATION = versioned_type(
         "labeledAt": column("labeled_at"),
         "origin": column("origin", unescaped),
         "confidence": column("confidence", number, is_nullable=True),
+        "model": one(lambda model, annotation: model["id"] == annotation["model_id"], in_state=False),
         "isConfirmed": column("confirmed", boolean),
         "isDifficult": attribute("difficult"),
         "isTruncated": attribute("truncated"),

@@ -19,7 +19,7 @@ from db.queries.types.fields import DATASET_OF_ROW, column, node_type, one
 # What whoever may label does, and may undo himself.
 LABELLING: Final[tuple[ChangeKind, ...]] = (
     *("LABEL_SAMPLES", "REPLACE_SAMPLE_LABEL", "ANNOTATE_SAMPLES", "UPDATE_SAMPLES"),
-    *("CREATE_LABELS", "UPDATE_LABEL"),
+    *("SUGGEST_ANNOTATIONS", "DECIDE_SUGGESTIONS", "CREATE_LABELS", "UPDATE_LABEL"),
 )
 # What touches samples, a million maybe, and removes none: no use to look for those.
 REMOVES_NO_SAMPLE: Final[tuple[ChangeKind, ...]] = (*LABELLING, "RENAME_LABEL", "MERGE_LABELS", "IMPORT")

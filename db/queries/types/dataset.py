@@ -19,6 +19,7 @@ from db.queries.types.delete_impact import delete_impact
 from db.queries.types.duplicates import duplicates
 from db.queries.types.fields import NESTED, column, many, node_type, permission
 from db.queries.types.job import EXCLUSIVE_TYPES, JOBS, is_exclusive
+from db.queries.types.model import MODELS
 from db.queries.types.sample import SAMPLES
 from db.queries.types.version import VERSIONS
 
@@ -136,6 +137,7 @@ DATASET = node_type(
         "hasUnpublishedChanges": Field(has_unpublished_changes),
         "version": one_by("name", storable_or_none, in_state=False),
         "versions": page(VERSIONS, of_dataset, in_state=False),
+        "models": page(MODELS, of_dataset, in_state=False),
         "comparison": Field(compare),
         "deleteImpact": Field(delete_impact),
         "activeJob": Field(active_job, is_nullable=True),

@@ -32,5 +32,6 @@ LABEL = versioned_type(
         "shortcut": column("shortcut", is_nullable=True),
         "sampleCount": count("sample_count"),
         "annotationCount": count("annotation_count"),
+        "suggestionCount": count("suggestion_count"),
     },
 )

@@ -1,0 +1,83 @@
+"""What comes of models' suggestions when people label: of those that are not annotations of their model any more, a
+verdict is kept.
+
+A suggestion that is confirmed as it is stays an annotation of its model. Where nobody has suggested anything, labelling
+asks once (`suggestion_flags`) and does nothing else here.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from db.history.changes import RecordedChange
+from db.labelling.samples.selection import LockedSamples
+from db.postgres import sql
+
+SQL: Final = sql.load(__file__)
+Outcome = Literal["ACCEPTED", "REJECTED", "CORRECTED"]
+
+# A suggestion `a` of what the sample has now, if only with a shape.
+AGREES: Final = """NOT a.confirmed AND EXISTS (
+    SELECT FROM annotation c WHERE c.sample_id = a.sample_id AND c.label_id + 0 = a.label_id AND c.confirmed
+    AND (a.shape IS NULL OR c.shape = a.shape))"""
+
+
+@dataclass(frozen=True, slots=True)
+class SuggestionFlags:
+    """`has_pending`: there are suggestions of the labels that are asked about. `has_models`: the dataset has models, so
+    that verdicts are to be kept."""
+
+    has_pending: bool
+    has_models: bool
+
+
+async def suggestion_flags(session: AsyncSession, dataset_id: int, labels: Sequence[int]) -> SuggestionFlags:
+    """Under a change, whose lock of the dataset keeps others from suggesting anything."""
+    row = await sql.first(session, SQL.flags, dataset_id=dataset_id, labels=labels)
+    assert row is not None
+    return SuggestionFlags(row["has_pending"], row["has_models"])
+
+
+async def add(
+    session: AsyncSession,
+    samples: LockedSamples,
+    outcome: Outcome,
+    change: RecordedChange,
+    condition: str,
+    **values: Any,
+) -> None:
+    """Verdicts on the annotations `a` of models that meet a condition, before they go or become others."""
+    values |= {"dataset_id": samples.dataset_id, "outcome": outcome, "since": change.revision}
+    await samples.run(session, SQL.add.format(condition=condition), **values)
+
+
+async def add_for(
+    session: AsyncSession,
+    annotations: Sequence[int],
+    outcome: Outcome,
+    change: RecordedChange,
+    *,
+    only_confirmed: bool = False,
+) -> None:
+    """The same, of annotations that are named."""
+    if annotations:
+        values = {"ids": annotations, "outcome": outcome, "since": change.revision}
+        await sql.run(session, SQL.add_for, only_confirmed=only_confirmed, **values)
+
+
+async def settle(session: AsyncSession, samples: LockedSamples, change: RecordedChange) -> None:
+    """After people labelled: suggestions of what is confirmed now were right, and go."""
+    await add(session, samples, "ACCEPTED", change, AGREES)
+    await samples.run(session, SQL.delete_agreeing, since=change.revision)
+
+
+async def take_back(session: AsyncSession, samples: LockedSamples, outcome: Outcome, change: RecordedChange) -> None:
+    """After people took labels away: verdicts that suggestions of them had been right get this outcome."""
+    await samples.run(session, SQL.take_back, outcome=outcome, since=change.revision)
+
+
+async def relabel(session: AsyncSession, before: int, after: int, change: RecordedChange) -> None:
+    """When labels are merged."""
+    await sql.run(session, SQL.relabel, before=before, after=after, since=change.revision)
