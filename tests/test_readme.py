@@ -1,4 +1,4 @@
-"""The commands and operations of the README and of the manual for clients, and the operations of the client suites."""
+"""The commands and operations of the README and of the manual, and the operations of the client suites."""
 
 import json
 import re
@@ -12,10 +12,9 @@ from schema import sdl
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
-CLIENTS = (ROOT / "docs" / "clients.md").read_text()
-IMPORTS = (ROOT / "docs" / "imports.md").read_text()
-BLOCKS = re.findall(r"```graphql\n(.*?)```", README + CLIENTS + IMPORTS, re.DOTALL)
-COMMANDS = sorted(set(re.findall(r"\./labelgraph ([a-z]+)", README)) - {"test", "bench"})
+MANUAL = "".join(page.read_text() for page in sorted((ROOT / "docs").glob("*.md")))
+BLOCKS = re.findall(r"```graphql\n(.*?)```", README + MANUAL, re.DOTALL)
+COMMANDS = sorted(set(re.findall(r"\./labelgraph ([a-z]+)", README)) - {"test", "bench", "docs"})
 
 
 def first_query() -> str:
