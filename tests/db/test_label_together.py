@@ -15,6 +15,7 @@ from db.history.idempotency import Keyed
 from db.history.transactions import write
 from db.identity import tokens
 from db.identity.tokens import Identity, Scope
+from db.labelling.samples import label_together as label_together_module
 from db.labelling.samples.label import Labelled, LabelWith
 from db.labelling.samples.label_together import label_together
 from db.labelling.samples.selection import Selection
@@ -205,6 +206,28 @@ async def test_when_the_server_process_that_commits_is_killed_each_call_is_done_
         await until_blocked(database)
     assert [each.changed for each in await asyncio.gather(*calls)] == [1, 1, 1]
     assert [each[0] for each in await changes(database)] == [2, 3, 4]
+
+
+@pytest.mark.parametrize("slow", ["label_locked", "lock_head"])
+async def test_a_database_that_does_not_answer_one_call_is_asked_again_for_the_others(
+    database: Database, database_url: str, pets: DatasetRows, monkeypatch: pytest.MonkeyPatch, slow: str
+) -> None:
+    """Only the one whose statement it was has the error; of one that was for all of them, none."""
+    original = getattr(label_together_module, slow)
+
+    async def late(session: AsyncSession, what: Any, *arguments: Any, **named: Any) -> Any:
+        if slow == "lock_head" or pets.samples[1] in what.ids:
+            raise TimeoutError
+        return await original(session, what, *arguments, **named)
+
+    async with dataset_held(database, database_url, pets):
+        monkeypatch.setattr(label_together_module, slow, late)
+        calls = [labelling(database, pets, [sample], "cat") for sample in range(3)]
+        await asyncio.sleep(0)
+    outcomes = await asyncio.gather(*calls)
+    assert [isinstance(each, Unavailable) for each in outcomes] == [False, slow == "label_locked", False]
+    labelled = await names(database, pets.id)
+    assert [bool(labelled[sample]) for sample in pets.samples[:3]] == [True, slow == "lock_head", True]
 
 
 # -- turns ------------------------------------------------------------------------------------------------------------

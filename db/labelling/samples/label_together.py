@@ -4,13 +4,14 @@ once. Each call has its own change, outcome or refusal, as if it were alone.
 
 A call is done alone, in a transaction of its own, where it would wait for something that the others do not need:
 samples or labels that somebody else has locked, labels that are to be made, a key that is in use. So are all calls of
-a transaction that fails: whichever of them was the reason, each gets its own error then.
+a transaction that fails: whichever of them was the reason, each gets its own error then. Only where the database had no
+room or no answer for one of them, that one has its error already.
 """
 
 import asyncio
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
 
@@ -56,6 +57,15 @@ Outcome = Labelled | DomainError | None  # None: the call is done alone
 CallEntry = Entry[Call, Labelled | None]
 
 
+@dataclass(slots=True)
+class Progress:
+    """Of a transaction: what has come of calls, and which of them is being carried out."""
+
+    outcomes: dict[CallEntry, Outcome] = field(default_factory=dict)
+    has_begun: bool = False
+    current: CallEntry | None = None
+
+
 async def label_together(
     database: Database,
     dataset_id: int,
@@ -78,29 +88,32 @@ async def label_together(
 
 async def _label_all(database: Database, dataset_id: int, entries: Sequence[CallEntry]) -> None:
     """Set the results of the calls. Those that wait for one with the same key are left for the next transaction."""
-    outcomes: dict[CallEntry, Outcome] = {}
+    progress = Progress()
     try:
         async with database.writing() as session:
-            await _label_in(session, dataset_id, entries, outcomes)
+            progress.has_begun = True
+            await _label_in(session, dataset_id, entries, progress)
     except Exception as error:
         if is_rolled_back(error):  # another has had the dataset for as long as a lock is waited for
             await _wait(entries, patience(database))
             return
         for entry in entries:
-            _set(entry, _after(error, entry.item, outcomes.get(entry)))
+            is_own = len(entries) == 1 or not progress.has_begun or entry is progress.current
+            _set(entry, _after(error, entry.item, progress.outcomes.get(entry), is_own=is_own))
     else:
-        for entry, outcome in outcomes.items():
+        for entry, outcome in progress.outcomes.items():
             _set(entry, outcome)
 
 
-def _after(error: Exception, call: Call, outcome: Outcome) -> Outcome:
-    """Of a call whose transaction failed: nothing was committed, or it is not known whether."""
+def _after(error: Exception, call: Call, outcome: Outcome, *, is_own: bool) -> Outcome:
+    """Of a call whose transaction failed: nothing was committed, or it is not known whether. `is_own`: the call would
+    have met the error by itself."""
     if not isinstance(error, DatabaseUnavailable):
         return None
     if error.committing:
         is_unknown = call.keyed is None and isinstance(outcome, Labelled) and outcome.change is not None
         return unknown_outcome(None) if is_unknown else None
-    return None if error.connection_lost else error
+    return error if is_own and not error.connection_lost else None
 
 
 async def _wait(entries: Sequence[CallEntry], seconds: float) -> None:
@@ -121,13 +134,12 @@ def _set(entry: CallEntry, outcome: Outcome) -> None:
         entry.result.set_result(outcome)
 
 
-async def _label_in(
-    session: AsyncSession, dataset_id: int, entries: Sequence[CallEntry], outcomes: dict[CallEntry, Outcome]
-) -> None:
+async def _label_in(session: AsyncSession, dataset_id: int, entries: Sequence[CallEntry], progress: Progress) -> None:
     """Everything is locked first, without waiting, and the dataset's row last, for which all wait."""
     locked = await _lock(session, dataset_id, [entry.item for entry in entries])
     revision = await lock_head(session, dataset_id)
     done: list[tuple[Keyed, Labelled]] = []
+    outcomes = progress.outcomes
     for entry in entries:
         call = entry.item
         if entry.result.done():
@@ -137,6 +149,7 @@ async def _label_in(
             continue
         if call.keyed is not None and any(keyed.of_request == call.keyed.of_request for keyed, _ in done):
             continue
+        progress.current = entry
         try:
             outcome = await _label_one(session, dataset_id, call, locked, revision)
         except DomainError as refusal:  # before anything was written
@@ -147,6 +160,7 @@ async def _label_in(
             revision += 1
         if outcome is not None and call.keyed is not None:
             done.append((call.keyed, outcome))
+    progress.current = None
     if done:
         await idempotency.store_outcomes(session, done, Labelled)
 
