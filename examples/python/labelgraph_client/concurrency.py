@@ -1,4 +1,7 @@
-"""Doing several things at once, but not too many: with tasks for the async client, with threads for the other."""
+"""Doing several things at once, but not too many: with tasks for the async client, with threads for the other.
+
+The first error is raised, and nothing is begun after it.
+"""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
@@ -16,11 +19,17 @@ async def map_async(function: Callable[[T], Awaitable[R]], items: Iterable[T], a
         async with limit:
             return await function(item)
 
-    async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(one(item)) for item in items]
-    return [task.result() for task in tasks]
+    tasks = [asyncio.create_task(one(item)) for item in items]
+    try:
+        return await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
 
 
 def map_threads(function: Callable[[T], R], items: Iterable[T], at_once: int) -> list[R]:
-    with ThreadPoolExecutor(at_once) as pool:
+    pool = ThreadPoolExecutor(at_once)
+    try:
         return list(pool.map(function, items))
+    finally:
+        pool.shutdown(cancel_futures=True)

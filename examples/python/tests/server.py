@@ -10,6 +10,9 @@ from labelgraph_client import Client, CreateDatasetInput, Dataset, DatasetType
 ROOT = Path(__file__).parents[3]
 DIGITS = ROOT / "examples" / "digits"
 CELLS = ROOT / "examples" / "cells"
+COUNT = len(list(DIGITS.rglob("*.JPG")))  # of images
+LABELED_COUNT = len(list(DIGITS.rglob("*.txt")))
+EACH = COUNT // 10  # of a digit
 URL = os.environ["LABELGRAPH_CLIENTS_URL"]
 TOKEN = os.environ["LABELGRAPH_CLIENTS_TOKEN"]
 IMAGES = Path(os.environ["LABELGRAPH_CLIENTS_IMAGES"])  # below which datasets may be

@@ -30,7 +30,7 @@ from labelgraph_client import (
     SyncJob,
 )
 
-from tests.server import CELLS, DIGITS, TOKEN, URL, connect, make_dataset
+from tests.server import CELLS, COUNT, DIGITS, EACH, LABELED_COUNT, TOKEN, URL, connect, make_dataset
 
 
 class Case(unittest.TestCase):
@@ -48,9 +48,9 @@ class Reading(Case):
         by_path = SampleOrderInput(field=SampleOrderField.PATH)
         with patch("labelgraph_client._sync.reading.PAGE", 25):
             paths = [sample.path for sample in self.client.samples(dataset, order_by=by_path)]
-        assert (len(paths), paths) == (60, sorted(set(paths)))
+        assert (len(paths), paths) == (COUNT, sorted(set(paths)))
         unlabeled = SampleFilter(state=SampleState.UNLABELED)
-        assert sum(1 for _ in self.client.samples(dataset.id, filter=unlabeled)) == 20
+        assert sum(1 for _ in self.client.samples(dataset.id, filter=unlabeled)) == COUNT - LABELED_COUNT
         assert len(self.client.labels(dataset)) == 10
         assert dataset.id in [each.id for each in self.client.datasets()]
         assert self.client.dataset(dataset.id).name == dataset.name
@@ -111,7 +111,7 @@ class Writing(Case):
             event = next(events)
             events.close()
         assert isinstance(event, ChangeEvent)
-        assert event.change.sample_count == 60
+        assert event.change.sample_count == COUNT
         again = self.client.follow(dataset, after=dataset_cursor(self.client, dataset.id))
         self.label_all(dataset.id, "second")
         assert next(again).cursor != event.cursor
@@ -166,9 +166,9 @@ class Uploads(Case):
             with patch.object(Client, "put", interrupted), self.assertRaises(KeyboardInterrupt):
                 upload()
             outcomes = upload()
-        assert (outcomes.count("existing"), outcomes.count("uploaded")) == (20, 40)
+        assert (outcomes.count("existing"), outcomes.count("uploaded")) == (20, COUNT - 20)
         labels = {label.name: label.sample_count for label in self.client.labels(dataset)}
-        assert labels == {str(digit): 6 for digit in range(10)}
+        assert labels == {str(digit): EACH for digit in range(10)}
 
     def test_each_refused_file_says_why(self) -> None:
         (self.folder / "broken.jpg").write_text("no image")
@@ -184,7 +184,7 @@ class Uploads(Case):
                 outcomes = await client.upload_folder(dataset, DIGITS / "1", labels=lambda path: ["one"])
                 return [each.outcome for each in outcomes]
 
-        assert asyncio.run(upload()) == ["uploaded"] * 6
+        assert asyncio.run(upload()) == ["uploaded"] * EACH
 
 
 class Exports(Case):
@@ -221,7 +221,7 @@ class Exports(Case):
     def test_folders_and_several_files_are_imported_as_an_archive(self) -> None:
         dataset = make_dataset()
         job = self.client.import_annotations(dataset, DIGITS, images=ImportImages.STORE, dry_run=True)
-        assert (job.is_dry_run, job.matched_count, job.added_count) == (True, 60, 0), job
+        assert (job.is_dry_run, job.matched_count, job.added_count) == (True, COUNT, 0), job
 
 
 def dataset_cursor(client: Client, dataset: str) -> str:

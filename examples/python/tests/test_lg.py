@@ -11,7 +11,7 @@ from unittest.mock import patch
 
 from labelgraph_client import Client, cli
 
-from tests.server import DIGITS, TOKEN, URL, connect, make_dataset
+from tests.server import COUNT, DIGITS, EACH, LABELED_COUNT, TOKEN, URL, connect, make_dataset
 
 
 class Lg(unittest.TestCase):
@@ -53,7 +53,7 @@ class Lg(unittest.TestCase):
     def test_labels_of_a_csv_file(self) -> None:
         self.login()
         dataset = make_dataset()
-        assert f"{dataset.id}\t{dataset.name}\tIMAGE_CLASSIFICATION\t40/60" in self.lg("datasets")
+        assert f"{dataset.id}\t{dataset.name}\tIMAGE_CLASSIFICATION\t{LABELED_COUNT}/{COUNT}" in self.lg("datasets")
         with connect() as client:
             one, two = [sample.path for sample in client.samples(dataset)][:2]
         file = self.folder / "labels.csv"
@@ -69,12 +69,12 @@ class Lg(unittest.TestCase):
         self.login()
         dataset = make_dataset(None).name
         uploaded = self.lg("upload", dataset, DIGITS / "3", "--label-by-folder", "--label", "digit")
-        assert "uploaded: 6" in uploaded
+        assert f"uploaded: {EACH}" in uploaded
         assert "added: 0" in self.lg("sync", dataset, "--dry-run")
         [file] = self.lg("export", dataset, "csv", self.folder / "out").splitlines()
         assert {"3", "digit"} == {line.split(",")[1] for line in Path(file).read_text().splitlines()[1:]}
         again = make_dataset(None).name
-        assert "missing: 6" in self.lg("import", again, file, "--dry-run", status=5)
+        assert f"missing: {EACH}" in self.lg("import", again, file, "--dry-run", status=5)
 
     def test_watch_prints_each_event(self) -> None:
         self.login()

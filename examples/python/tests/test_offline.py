@@ -3,6 +3,7 @@
 import asyncio
 import json
 import tempfile
+import time
 import unittest
 from collections.abc import Callable
 from pathlib import Path
@@ -23,6 +24,7 @@ from labelgraph_client import (
     Upload,
     UploadSamplesInput,
 )
+from labelgraph_client.concurrency import map_async, map_threads
 from labelgraph_client.errors import Attempts
 from labelgraph_client.events import EventParser
 from labelgraph_client.files import images_in, packed, plan, target_of
@@ -136,6 +138,17 @@ class Retries(unittest.TestCase):
                 client.viewer()
         assert [request.headers.get("labelgraph-position") for request in server.requests] == [None, "02", "02"]
 
+    def test_pages_get_smaller_where_the_server_says_so(self) -> None:
+        page = {"data": {"datasets": {"nodes": [], "pageInfo": {"hasNextPage": False, "endCursor": None}}}}
+        answers = [refusal("VALIDATION_FAILED", most=50), refusal("QUERY_TOO_COSTLY"), page, refusal("FORBIDDEN")]
+        server = Server(*(httpx.Response(200, json=answer) for answer in answers))
+        with server.client() as client:
+            assert list(client.datasets()) == []
+            with self.assertRaises(LabelgraphError):
+                list(client.datasets())
+        sizes = [json.loads(request.content)["variables"]["first"] for request in server.requests]
+        assert sizes == [100, 50, 12, 100]
+
     def test_following_goes_on_behind_the_last_event(self) -> None:
         def stream(*cursors: str) -> httpx.Response:
             events = [{"data": {"datasetEvents": {"__typename": "NewEvent", "cursor": cursor}}} for cursor in cursors]
@@ -201,6 +214,32 @@ class Answers(unittest.TestCase):
         assert methods(AsyncClient) - {"aclose"} == methods(Client) - {"close"}
         assert "label_samples" in methods(Client)
         assert Label.__name__ == "Label"
+
+
+class Concurrency(unittest.TestCase):
+    def test_the_first_error_is_raised_and_nothing_is_begun_after_it(self) -> None:
+        begun: list[int] = []
+
+        def work(number: int) -> int:
+            begun.append(number)
+            time.sleep(0.01)
+            if number == 3:
+                raise LabelgraphError("A sentence.", "CONFLICT")
+            return number
+
+        async def work_async(number: int) -> int:
+            await asyncio.sleep(0)
+            return work(number)
+
+        async def both() -> None:
+            await map_async(work_async, range(100), 4)
+
+        for run in (lambda: map_threads(work, range(100), 4), lambda: asyncio.run(both())):
+            begun.clear()
+            with self.assertRaises(LabelgraphError):
+                run()
+            assert len(begun) < 50, begun
+        assert map_threads(work, range(3), 4) == [0, 1, 2]
 
 
 class Files(unittest.TestCase):

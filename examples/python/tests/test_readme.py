@@ -10,7 +10,7 @@ from unittest.mock import patch
 
 from labelgraph_client import CreateDatasetInput
 
-from tests.server import DIGITS, IMAGES, ROOT, TOKEN, URL, connect
+from tests.server import DIGITS, EACH, IMAGES, ROOT, TOKEN, URL, connect
 
 PROGRAMS = re.findall(r"```python\n(.*?)```", (ROOT / "examples" / "python" / "README.md").read_text(), re.DOTALL)
 
@@ -29,7 +29,7 @@ class Readme(unittest.TestCase):
                 with contextlib.redirect_stdout(printed):
                     exec(compile(program, "README.md", "exec"), {})  # noqa: S102
         assert "2 labelled: " in printed.getvalue(), printed.getvalue()
-        assert printed.getvalue().count("['digit-7']") == 6, printed.getvalue()
+        assert printed.getvalue().count("['digit-7']") == EACH, printed.getvalue()
 
 
 if __name__ == "__main__":

@@ -25,6 +25,7 @@ from labelgraph_client.progress import Progress, reporter
 
 PAGE: Final = 100  # items; the most that a server allows by default
 
+T = TypeVar("T")
 J = TypeVar("J", bound=StartedJob)
 
 
@@ -34,10 +35,10 @@ class AsyncReading(AsyncOperations):
         return found or dataset_of(await self.find_dataset(DatasetByInput(id=name_or_id)), name_or_id)
 
     async def version(self, dataset: HasId | str, name: str) -> Version:
-        async for version in self.versions(dataset):
-            if version.name == name:
-                return version
-        raise LabelgraphError(f"There is no version {name}.", "VERSION_NOT_FOUND")
+        found = dataset_of(await self.find_version(id_of(dataset), name), dataset).version
+        if found is None:
+            raise LabelgraphError(f"There is no version {name}.", "VERSION_NOT_FOUND")
+        return found
 
     async def labels(self, dataset: HasId | str) -> list[Label]:
         return dataset_of(await self.dataset_labels(id_of(dataset)), id_of(dataset)).labels
@@ -99,9 +100,7 @@ class AsyncReading(AsyncOperations):
             try:
                 found = await page(size, after)
             except LabelgraphError as error:
-                if error.code != "QUERY_TOO_COSTLY" or size == 1:
-                    raise
-                size = max(1, size // 4)  # samples with very many annotations
+                size = smaller_page(size, error)
                 continue
             for node in found.nodes:
                 yield node
@@ -151,7 +150,14 @@ class AsyncReading(AsyncOperations):
                 await asyncio.sleep(attempts.pause(error))
 
 
-T = TypeVar("T")
+def smaller_page(size: int, error: LabelgraphError) -> int:
+    """Where samples have very many annotations, or the server allows less. Raises any other error."""
+    most = error.details.get("most", size)
+    if error.code == "VALIDATION_FAILED" and 0 < most < size:
+        return int(most)
+    if error.code == "QUERY_TOO_COSTLY" and size > 1:
+        return max(1, size // 4)
+    raise error
 
 
 def dataset_of(found: T | None, dataset: HasId | str) -> T:

@@ -26,6 +26,7 @@ from labelgraph_client.generated.delete_samples import DeleteSamples, DeleteSamp
 from labelgraph_client.generated.delete_version import DeleteVersion, DeleteVersionDeleteVersion
 from labelgraph_client.generated.event_cursor import EventCursor, EventCursorDataset
 from labelgraph_client.generated.find_dataset import FindDataset, FindDatasetDataset
+from labelgraph_client.generated.find_version import FindVersion, FindVersionDataset
 from labelgraph_client.generated.input_types import (
     AnnotateSamplesInput,
     CancelJobInput,
@@ -425,6 +426,40 @@ class Operations(Transport):
             query=query, operation_name="SamplePage", variables=variables, **kwargs
         )
         return SamplePage.model_validate(data).node
+
+    def find_version(
+        self, dataset: str, name: str, **kwargs: Any
+    ) -> Optional[FindVersionDataset]:
+        query = gql("""
+            query FindVersion($dataset: ID!, $name: String!) {
+              dataset(by: {id: $dataset}) {
+                version(name: $name) {
+                  ...Version
+                }
+              }
+            }
+
+            fragment Version on Version {
+              id
+              name
+              description
+              createdAt
+              createdBy
+              isCurrent
+              manifestPath
+              statistics {
+                totalCount
+                labeledCount
+                unlabeledCount
+                pendingCount
+              }
+            }
+            """)
+        variables: dict[str, object] = {"dataset": dataset, "name": name}
+        data = self.execute(
+            query=query, operation_name="FindVersion", variables=variables, **kwargs
+        )
+        return FindVersion.model_validate(data).dataset
 
     def version_page(
         self,

@@ -50,6 +50,10 @@ class DeleteLabelMode(OpenEnum):
     LABEL_SAMPLES_AND_SOURCES = "LABEL_SAMPLES_AND_SOURCES"
 
 
+class DuplicateKind(OpenEnum):
+    LOOKS = "LOOKS"
+
+
 class ErrorCode(OpenEnum):
     UNAUTHENTICATED = "UNAUTHENTICATED"
     FORBIDDEN = "FORBIDDEN"
@@ -94,6 +98,7 @@ class ErrorCode(OpenEnum):
     UNSUPPORTED_FORMAT = "UNSUPPORTED_FORMAT"
     IMAGE_UNREADABLE = "IMAGE_UNREADABLE"
     STORAGE_ERROR = "STORAGE_ERROR"
+    FEATURE_UNAVAILABLE = "FEATURE_UNAVAILABLE"
     INVALID_CURSOR = "INVALID_CURSOR"
 
 
@@ -265,6 +270,11 @@ class SampleUsage(OpenEnum):
     EVAL = "EVAL"
     TEST = "TEST"
     INFERENCE = "INFERENCE"
+
+
+class ServerFeature(OpenEnum):
+    VISION = "VISION"
+    EMBEDDINGS = "EMBEDDINGS"
 
 
 class SeveralLabels(OpenEnum):

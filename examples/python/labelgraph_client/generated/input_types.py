@@ -151,6 +151,8 @@ class CreateDatasetInput(InputModel):
         default_factory=lambda: [ImageFormat.JPEG, ImageFormat.PNG, ImageFormat.BMP]
     )
     "The formats of images that syncs, imports and uploads add, at least one. A sync ignores files with the suffix of another format. Existing samples stay while their file exists."
+    compares_looks: Optional[bool] = False
+    "Find images that look alike, for `Dataset.duplicates`: a worker then reads every image once."
     sync_now: Optional[bool] = True
     "Start the first sync, which reads images and label files from `inputPath`."
 
@@ -196,6 +198,15 @@ class DeleteDatasetInput(InputModel):
 
     dataset_id: str
     "Global id of the dataset."
+
+
+class DeleteEmbeddingsInput(InputModel):
+    """The model whose embeddings to delete."""
+
+    dataset_id: str
+    "Global id of the dataset."
+    model: "ModelInput"
+    "The model."
 
 
 class DeleteLabelsInput(InputModel):
@@ -408,6 +419,26 @@ class LabelSamplesInput(InputModel):
     "Refuse with CONFLICT unless the dataset is still at this revision; `details` have the current `revision` and the ids of at most 100 `changes` since. Without it, the last write wins."
 
 
+class ModelInput(InputModel):
+    """A model of a dataset."""
+
+    name: str
+    "Name of the model: 1–256 characters."
+    version: str
+    "Version of the model: 1–256 characters."
+
+
+class NearInput(InputModel):
+    """What samples are compared with: exactly one of `sampleId` and `vector`."""
+
+    sample_id: Optional[str] = None
+    "The embedding of this sample; for the samples of a version, too, this is an id of the working set. Refused with SAMPLE_NOT_FOUND or, if the sample has no embedding, NOT_FOUND."
+    vector: Optional[list[float]] = None
+    "This vector, of as many numbers as the model's. Only its direction matters."
+    model: Optional["ModelInput"] = None
+    "The model whose embeddings are compared. Without it: the one that the dataset has had for longest."
+
+
 class PathFilter(InputModel):
     """A filter of samples by their path. All given conditions must match."""
 
@@ -464,6 +495,17 @@ class PublishVersionInput(InputModel):
     "Free text, at most 256 characters."
     split: Optional["SplitInput"] = None
     "How to split the labelled samples. Null: all of them are for training. With a split, publishing reads every labelled sample, which takes longer for more samples."
+
+
+class PutEmbeddingsInput(InputModel):
+    """The samples, and the embeddings that a model has computed of their images."""
+
+    dataset_id: str
+    "Global id of the dataset."
+    model: "ModelInput"
+    "The model that computed the embeddings."
+    samples: list["SampleEmbeddingInput"]
+    "1–1,000 samples, each once. A JSON body is at most 1 MiB, about 80 vectors of 1,280 numbers, unless the server is configured otherwise."
 
 
 class RenameLabelInput(InputModel):
@@ -543,6 +585,17 @@ class SampleAnnotationsInput(InputModel):
     "Annotations to move, to relabel or to confirm. Each at most once."
     remove: Optional[list[str]] = Field(default_factory=lambda: [])
     "Ids of annotations to remove. Annotations that are already removed are ignored."
+
+
+class SampleEmbeddingInput(InputModel):
+    """The embedding of a sample."""
+
+    sample_id: Optional[str] = None
+    "Global id of the sample."
+    path: Optional[str] = None
+    "Path of the sample below the input path, instead of `sampleId`."
+    vector: list[float]
+    "1–4,000 finite numbers, not all of them zero; as many as in all other vectors of the model. Only the direction is stored, in half precision."
 
 
 class SampleFilter(InputModel):
@@ -724,6 +777,8 @@ class UpdateDatasetInput(InputModel):
     "Which names the labels of the dataset may have. Null leaves it unchanged. ANY takes effect with the next sync, which reads all label files again. STANDARD is refused with VALIDATION_FAILED if a present or former label name does not fit, and with DATASET_BUSY while a sync or an import runs."
     image_formats: Optional[list[ImageFormat]] = None
     "The formats of images that syncs, imports and uploads add, at least one. A sync ignores files with the suffix of another format. Existing samples stay while their file exists. Null leaves them unchanged; the next sync adds the new ones."
+    compares_looks: Optional[bool] = None
+    "Find images that look alike, for `Dataset.duplicates`: a worker then reads every image once. False stops that, and what was found stays. Null changes nothing."
 
 
 class UpdateLabelInput(InputModel):
