@@ -28,13 +28,14 @@ def sample_row(sample: Sample) -> dict[str, Any]:
 
 def annotation_row(sample: Sample, annotation: Annotation) -> dict[str, Any]:
     """The shape as the API has it: `shape` is its type, and its values are columns."""
-    values = annotation.model_dump(mode="json", exclude={"label", "labeled_at", "shape"})
+    values = annotation.model_dump(mode="json", exclude={"label", "labeled_at", "model", "shape"})
     shape = annotation.shape.model_dump(mode="json") if annotation.shape else {}
     return {
         "sample_id": sample.id,
         "path": sample.path,
         "label": annotation.label.name,
         **values,
+        "model": annotation.model and annotation.model.name,
         "labeled_at": annotation.labeled_at,
         "shape": shape.pop("typename__", None),
         **shape,

@@ -14,18 +14,24 @@ from labelgraph_client import (
     ChangeEvent,
     Client,
     DatasetType,
+    DecideSuggestionsInput,
     ExportFormat,
     ExportImages,
     ImportImages,
     JobStatus,
     LabelgraphError,
     LabelSamplesInput,
+    ModelInput,
     PublishVersionInput,
     SampleFilter,
     SampleOrderField,
     SampleOrderInput,
     SampleSelectionInput,
     SampleState,
+    SampleSuggestionsInput,
+    SuggestAnnotationsInput,
+    SuggestionDecision,
+    SuggestionInput,
     SyncDatasetInput,
     SyncJob,
 )
@@ -95,6 +101,29 @@ class Writing(Case):
         past = {each.path: [label.name for label in each.labels] for each in self.client.samples(version)}
         assert "new" not in past[sample.path]
         assert self.client.version(dataset, version.name).id == version.id
+
+    def test_a_model_suggests_and_a_person_decides(self) -> None:
+        dataset = make_dataset()
+        model = ModelInput(name="guesser", version="1")
+        paths = [sample.path for sample in self.client.samples(dataset)]
+        suggested = [
+            SampleSuggestionsInput(path=path, annotations=[SuggestionInput(label="guess", confidence=0.5)])
+            for path in paths
+        ]
+        self.client.suggest_annotations(
+            SuggestAnnotationsInput(dataset_id=dataset.id, model=model, samples=suggested, create_missing=True)
+        )
+        decided = self.client.decide_suggestions(
+            DecideSuggestionsInput(
+                dataset_id=dataset.id,
+                select=SampleSelectionInput(paths=paths[:1]),
+                decision=SuggestionDecision.ACCEPT,
+            )
+        )
+        [found] = self.client.models(dataset)
+        assert (decided.suggestion_count, found.accepted_count, found.pending_count) == (1, 1, COUNT - 1)
+        pending = next(self.client.samples(dataset, filter=SampleFilter(state=SampleState.PENDING)))
+        assert [each.model.name for each in pending.annotations if each.model] == ["guesser"]
 
     def test_a_refusal_has_its_code_and_details(self) -> None:
         dataset = make_dataset(None)

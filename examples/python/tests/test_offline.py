@@ -176,7 +176,7 @@ class Answers(unittest.TestCase):
             "labeledBy": "me",
             "origin": "DREAM",
         }
-        values |= {"labeledAt": "2026-03-01T00:00:00Z", "confidence": None, "pose": None, "isNew": True}
+        values |= {"labeledAt": "2026-03-01T00:00:00Z", "confidence": None, "pose": None, "model": None, "isNew": True}
         values |= dict.fromkeys(("isConfirmed", "isDifficult", "isTruncated", "isOccluded"), False)
         box = {"__typename": "BoundingBox", "xMin": 1, "yMin": 2, "xMax": 3, "yMax": 4}
         assert isinstance(Annotation.model_validate(values | {"shape": box}).shape, BoundingBox)

@@ -11,12 +11,13 @@ from labelgraph_client._async.operations import AsyncOperations
 from labelgraph_client.base import HasId, given, id_of
 from labelgraph_client.errors import CANCELED, Attempts, LabelgraphError
 from labelgraph_client.generated.enums import JobStatus
-from labelgraph_client.generated.fragments import Change, Dataset, Job, Label, Sample, Version
+from labelgraph_client.generated.fragments import Change, Dataset, Job, Label, Model, Sample, Version
 from labelgraph_client.generated.input_types import (
     ChangeFilter,
     DatasetByInput,
     DatasetFilter,
     JobFilter,
+    NearInput,
     SampleFilter,
     SampleOrderInput,
 )
@@ -56,11 +57,14 @@ class AsyncReading(AsyncOperations):
         *,
         filter: SampleFilter | None = None,
         order_by: SampleOrderInput | None = None,
+        near: NearInput | None = None,
     ) -> AsyncIterator[Sample]:
-        """The samples of a dataset, or of a version."""
+        """The samples of a dataset, or of a version. `near` lists those of a dataset that look most like a sample."""
 
         async def page(first: int, after: str | None) -> Connection:
-            found = await self.sample_page(id_of(of), given(filter), given(order_by), first=first, after=after)
+            found = await self.sample_page(
+                id_of(of), given(filter), given(order_by), given(near), first=first, after=after
+            )
             samples = getattr(found, "samples", None)
             if samples is None:
                 raise LabelgraphError(f"There is no dataset or version {id_of(of)}.", "NOT_FOUND")
@@ -77,6 +81,15 @@ class AsyncReading(AsyncOperations):
 
         async for version in self._all(page):
             yield version
+
+    async def models(self, dataset: HasId | str) -> AsyncIterator[Model]:
+        """Those that have suggested something, with what people decided about it."""
+
+        async def page(first: int, after: str | None) -> Connection:
+            return dataset_of(await self.model_page(id_of(dataset), first=first, after=after), dataset).models
+
+        async for model in self._all(page):
+            yield model
 
     async def changes(self, dataset: HasId | str, *, filter: ChangeFilter | None = None) -> AsyncIterator[Change]:
         async def page(first: int, after: str | None) -> Connection:

@@ -20,7 +20,9 @@ from labelgraph_client.generated.dataset_events import (
 )
 from labelgraph_client.generated.dataset_labels import DatasetLabels, DatasetLabelsDataset
 from labelgraph_client.generated.dataset_page import DatasetPage, DatasetPageDatasets
+from labelgraph_client.generated.decide_suggestions import DecideSuggestions, DecideSuggestionsDecideSuggestions
 from labelgraph_client.generated.delete_dataset import DeleteDataset, DeleteDatasetDeleteDataset
+from labelgraph_client.generated.delete_embeddings import DeleteEmbeddings, DeleteEmbeddingsDeleteEmbeddings
 from labelgraph_client.generated.delete_labels import DeleteLabels, DeleteLabelsDeleteLabels
 from labelgraph_client.generated.delete_samples import DeleteSamples, DeleteSamplesDeleteSamples
 from labelgraph_client.generated.delete_version import DeleteVersion, DeleteVersionDeleteVersion
@@ -37,7 +39,9 @@ from labelgraph_client.generated.input_types import (
     DatasetByInput,
     DatasetFilter,
     DatasetOrderInput,
+    DecideSuggestionsInput,
     DeleteDatasetInput,
+    DeleteEmbeddingsInput,
     DeleteLabelsInput,
     DeleteSamplesInput,
     DeleteVersionInput,
@@ -45,7 +49,9 @@ from labelgraph_client.generated.input_types import (
     ImportAnnotationsInput,
     JobFilter,
     LabelSamplesInput,
+    NearInput,
     PublishVersionInput,
+    PutEmbeddingsInput,
     RenameLabelInput,
     ReplaceSampleLabelInput,
     RequestImportUploadInput,
@@ -53,6 +59,7 @@ from labelgraph_client.generated.input_types import (
     SampleFilter,
     SampleOrderInput,
     SetCurrentVersionInput,
+    SuggestAnnotationsInput,
     SyncDatasetInput,
     UndoChangeInput,
     UpdateDatasetInput,
@@ -72,7 +79,9 @@ from labelgraph_client.generated.job_progress import (
     JobProgressJobProgressSyncJob,
 )
 from labelgraph_client.generated.label_samples import LabelSamples, LabelSamplesLabelSamples
+from labelgraph_client.generated.model_page import ModelPage, ModelPageDataset
 from labelgraph_client.generated.publish_version import PublishVersion, PublishVersionPublishVersion
+from labelgraph_client.generated.put_embeddings import PutEmbeddings, PutEmbeddingsPutEmbeddings
 from labelgraph_client.generated.rename_label import RenameLabel, RenameLabelRenameLabel
 from labelgraph_client.generated.replace_sample_label import (
     ReplaceSampleLabel,
@@ -93,6 +102,10 @@ from labelgraph_client.generated.server_info import ServerInfo, ServerInfoServer
 from labelgraph_client.generated.set_current_version import SetCurrentVersion, SetCurrentVersionSetCurrentVersion
 from labelgraph_client.generated.start_export import StartExport, StartExportExportDataset
 from labelgraph_client.generated.start_import import StartImport, StartImportImportAnnotations
+from labelgraph_client.generated.suggest_annotations import (
+    SuggestAnnotations,
+    SuggestAnnotationsSuggestAnnotations,
+)
 from labelgraph_client.generated.sync_dataset import SyncDataset, SyncDatasetSyncDataset
 from labelgraph_client._sync.transport import Transport
 from labelgraph_client.generated.undo_change import UndoChange, UndoChangeUndoChange
@@ -281,6 +294,7 @@ class Operations(Transport):
         of: str,
         filter_: Union[Optional[SampleFilter], UnsetType] = UNSET,
         order_by: Union[Optional[SampleOrderInput], UnsetType] = UNSET,
+        near: Union[Optional[NearInput], UnsetType] = UNSET,
         first: Union[Optional[int], UnsetType] = UNSET,
         after: Union[Optional[str], UnsetType] = UNSET,
         **kwargs: Any,
@@ -288,11 +302,17 @@ class Operations(Transport):
         Union[SamplePageNodeNode, SamplePageNodeDataset, SamplePageNodeVersion]
     ]:
         query = gql("""
-            query SamplePage($of: ID!, $filter: SampleFilter, $orderBy: SampleOrderInput, $first: Int, $after: String) {
+            query SamplePage($of: ID!, $filter: SampleFilter, $orderBy: SampleOrderInput, $near: NearInput, $first: Int, $after: String) {
               node(id: $of) {
                 __typename
                 ... on Dataset {
-                  samples(filter: $filter, orderBy: $orderBy, first: $first, after: $after) {
+                  samples(
+                    filter: $filter
+                    orderBy: $orderBy
+                    near: $near
+                    first: $first
+                    after: $after
+                  ) {
                     ...Samples
                   }
                 }
@@ -314,6 +334,11 @@ class Operations(Transport):
               labeledAt
               origin
               confidence
+              model {
+                id
+                name
+                version
+              }
               isConfirmed
               isDifficult
               isTruncated
@@ -419,6 +444,7 @@ class Operations(Transport):
             "of": of,
             "filter": filter_,
             "orderBy": order_by,
+            "near": near,
             "first": first,
             "after": after,
         }
@@ -508,6 +534,52 @@ class Operations(Transport):
             query=query, operation_name="VersionPage", variables=variables, **kwargs
         )
         return VersionPage.model_validate(data).dataset
+
+    def model_page(
+        self,
+        dataset: str,
+        first: Union[Optional[int], UnsetType] = UNSET,
+        after: Union[Optional[str], UnsetType] = UNSET,
+        **kwargs: Any,
+    ) -> Optional[ModelPageDataset]:
+        query = gql("""
+            query ModelPage($dataset: ID!, $first: Int, $after: String) {
+              dataset(by: {id: $dataset}) {
+                models(first: $first, after: $after) {
+                  nodes {
+                    ...Model
+                  }
+                  pageInfo {
+                    hasNextPage
+                    endCursor
+                  }
+                }
+              }
+            }
+
+            fragment Model on Model {
+              id
+              name
+              version
+              createdAt
+              lastSuggestedAt
+              suggestedCount
+              pendingCount
+              acceptedCount
+              rejectedCount
+              correctedCount
+              precision
+            }
+            """)
+        variables: dict[str, object] = {
+            "dataset": dataset,
+            "first": first,
+            "after": after,
+        }
+        data = self.execute(
+            query=query, operation_name="ModelPage", variables=variables, **kwargs
+        )
+        return ModelPage.model_validate(data).dataset
 
     def change_page(
         self,
@@ -990,6 +1062,120 @@ class Operations(Transport):
             query=query, operation_name="AnnotateSamples", variables=variables, **kwargs
         )
         return AnnotateSamples.model_validate(data).annotate_samples
+
+    def suggest_annotations(
+        self, input: SuggestAnnotationsInput, **kwargs: Any
+    ) -> SuggestAnnotationsSuggestAnnotations:
+        query = gql("""
+            mutation SuggestAnnotations($input: SuggestAnnotationsInput!) {
+              suggestAnnotations(input: $input) {
+                change {
+                  ...Change
+                }
+                matchedCount
+                changedCount
+                suggestedCount
+                keptCount
+                rejectedBeforeCount
+                notFoundIds
+                notFoundPaths
+              }
+            }
+
+            fragment Change on Change {
+              id
+              revision
+              kind
+              actor
+              createdAt
+              summary
+              sampleCount
+              deletedSampleCount
+              isUndoableByViewer
+            }
+            """)
+        variables: dict[str, object] = {"input": input}
+        data = self.execute(
+            query=query,
+            operation_name="SuggestAnnotations",
+            variables=variables,
+            **kwargs,
+        )
+        return SuggestAnnotations.model_validate(data).suggest_annotations
+
+    def decide_suggestions(
+        self, input: DecideSuggestionsInput, **kwargs: Any
+    ) -> DecideSuggestionsDecideSuggestions:
+        query = gql("""
+            mutation DecideSuggestions($input: DecideSuggestionsInput!) {
+              decideSuggestions(input: $input) {
+                change {
+                  ...Change
+                }
+                suggestionCount
+                sampleCount
+                notFoundIds
+                notFoundPaths
+              }
+            }
+
+            fragment Change on Change {
+              id
+              revision
+              kind
+              actor
+              createdAt
+              summary
+              sampleCount
+              deletedSampleCount
+              isUndoableByViewer
+            }
+            """)
+        variables: dict[str, object] = {"input": input}
+        data = self.execute(
+            query=query,
+            operation_name="DecideSuggestions",
+            variables=variables,
+            **kwargs,
+        )
+        return DecideSuggestions.model_validate(data).decide_suggestions
+
+    def put_embeddings(
+        self, input: PutEmbeddingsInput, **kwargs: Any
+    ) -> PutEmbeddingsPutEmbeddings:
+        query = gql("""
+            mutation PutEmbeddings($input: PutEmbeddingsInput!) {
+              putEmbeddings(input: $input) {
+                storedCount
+                notFoundIds
+                notFoundPaths
+              }
+            }
+            """)
+        variables: dict[str, object] = {"input": input}
+        data = self.execute(
+            query=query, operation_name="PutEmbeddings", variables=variables, **kwargs
+        )
+        return PutEmbeddings.model_validate(data).put_embeddings
+
+    def delete_embeddings(
+        self, input: DeleteEmbeddingsInput, **kwargs: Any
+    ) -> DeleteEmbeddingsDeleteEmbeddings:
+        query = gql("""
+            mutation DeleteEmbeddings($input: DeleteEmbeddingsInput!) {
+              deleteEmbeddings(input: $input) {
+                deletedCount
+              }
+            }
+            """)
+        variables: dict[str, object] = {"input": input}
+        data = self.execute(
+            query=query,
+            operation_name="DeleteEmbeddings",
+            variables=variables,
+            **kwargs,
+        )
+        return DeleteEmbeddings.model_validate(data).delete_embeddings
 
     def update_samples(
         self, input: UpdateSamplesInput, **kwargs: Any

@@ -12,12 +12,13 @@ from labelgraph_client._sync.operations import Operations
 from labelgraph_client.base import HasId, given, id_of
 from labelgraph_client.errors import CANCELED, Attempts, LabelgraphError
 from labelgraph_client.generated.enums import JobStatus
-from labelgraph_client.generated.fragments import Change, Dataset, Job, Label, Sample, Version
+from labelgraph_client.generated.fragments import Change, Dataset, Job, Label, Model, Sample, Version
 from labelgraph_client.generated.input_types import (
     ChangeFilter,
     DatasetByInput,
     DatasetFilter,
     JobFilter,
+    NearInput,
     SampleFilter,
     SampleOrderInput,
 )
@@ -57,11 +58,14 @@ class Reading(Operations):
         *,
         filter: SampleFilter | None = None,
         order_by: SampleOrderInput | None = None,
+        near: NearInput | None = None,
     ) -> Iterator[Sample]:
-        """The samples of a dataset, or of a version."""
+        """The samples of a dataset, or of a version. `near` lists those of a dataset that look most like a sample."""
 
         def page(first: int, after: str | None) -> Connection:
-            found = self.sample_page(id_of(of), given(filter), given(order_by), first=first, after=after)
+            found = self.sample_page(
+                id_of(of), given(filter), given(order_by), given(near), first=first, after=after
+            )
             samples = getattr(found, "samples", None)
             if samples is None:
                 raise LabelgraphError(f"There is no dataset or version {id_of(of)}.", "NOT_FOUND")
@@ -78,6 +82,15 @@ class Reading(Operations):
 
         for version in self._all(page):
             yield version
+
+    def models(self, dataset: HasId | str) -> Iterator[Model]:
+        """Those that have suggested something, with what people decided about it."""
+
+        def page(first: int, after: str | None) -> Connection:
+            return dataset_of(self.model_page(id_of(dataset), first=first, after=after), dataset).models
+
+        for model in self._all(page):
+            yield model
 
     def changes(self, dataset: HasId | str, *, filter: ChangeFilter | None = None) -> Iterator[Change]:
         def page(first: int, after: str | None) -> Connection:

@@ -72,6 +72,7 @@ class Annotation(BaseModel):
     labeled_at: datetime
     origin: AnnotationOrigin
     confidence: Optional[float]
+    model: Optional["AnnotationModel"]
     is_confirmed: bool
     is_difficult: bool
     is_truncated: bool
@@ -94,6 +95,12 @@ class Annotation(BaseModel):
 class AnnotationLabel(BaseModel):
     id: str
     name: str
+
+
+class AnnotationModel(BaseModel):
+    id: str
+    name: str
+    version: str
 
 
 class AnnotationShapeBoundingBox(BoundingBox):
@@ -349,6 +356,20 @@ class ManifestWrittenEvent(BaseModel):
 
 class ManifestWrittenEventVersion(Version):
     pass
+
+
+class Model(BaseModel):
+    id: str
+    name: str
+    version: str
+    created_at: datetime
+    last_suggested_at: datetime
+    suggested_count: int
+    pending_count: int
+    accepted_count: int
+    rejected_count: int
+    corrected_count: int
+    precision: Optional[float]
 
 
 class RequestedUpload(BaseModel):

@@ -31,6 +31,7 @@ from .enums import (
     SampleUsage,
     SeveralLabels,
     SplitGroup,
+    SuggestionDecision,
     TimePreset,
     UnpublishedChanges,
     UploadConflict,
@@ -191,6 +192,31 @@ class DatasetOrderInput(InputModel):
     "The field to sort by."
     direction: Optional[OrderDirection] = OrderDirection.ASC
     "The direction of the order."
+
+
+class DecideSuggestionsInput(InputModel):
+    """Which suggestions to decide, and how. All given conditions must match; without any, all suggestions of the selected samples are decided."""
+
+    dataset_id: str
+    "Global id of the dataset."
+    select: "SampleSelectionInput"
+    "The samples: at most 1,000 ids or paths, or a filter or all without limit."
+    decision: SuggestionDecision
+    "Whether to accept or to reject them."
+    labels: Optional[list[str]] = Field(default_factory=lambda: [])
+    "Only suggestions of these labels. Together with `labelIds` at most 100; duplicates are ignored."
+    label_ids: Optional[list[str]] = Field(default_factory=lambda: [])
+    "Global ids of labels. Unlike a name, an id refers to the same label after a rename."
+    models: Optional[list["ModelInput"]] = Field(default_factory=lambda: [])
+    "Only suggestions of these models, at most 100. Suggestions from an import have no model."
+    min_confidence: Optional[float] = None
+    "Only suggestions with at least this confidence, 0–1."
+    max_confidence: Optional[float] = None
+    "Only suggestions with at most this confidence, 0–1."
+    expected_count: Optional[int] = None
+    "Refuse with COUNT_MISMATCH unless exactly this many suggestions would be decided. With it, a filter without conditions is accepted."
+    dry_run: Optional[bool] = False
+    "Return what the mutation would do, and change nothing."
 
 
 class DeleteDatasetInput(InputModel):
@@ -671,6 +697,17 @@ class SampleSelectionInput(InputModel):
     "Every sample of the dataset. Must be true."
 
 
+class SampleSuggestionsInput(InputModel):
+    """Everything that a model suggests of one sample."""
+
+    sample_id: Optional[str] = None
+    "Global id of the sample."
+    path: Optional[str] = None
+    "Path of the sample below the input path, instead of `sampleId`."
+    annotations: list["SuggestionInput"]
+    "The suggestions. Of two with the same label and shape the surer one counts. An empty list, with `replace`, withdraws what the model suggested before."
+
+
 class SetCurrentVersionInput(InputModel):
     """The version to switch to."""
 
@@ -710,6 +747,34 @@ class SplitInput(InputModel):
     "Global id of a version of the dataset. What is for evaluation or test in it stays that, whatever has been labelled since; with `groupBy`, whole groups do. The ratios are of all samples: they are reached with the other samples as far as that is possible, first with those that are not for training in it."
     group_by: Optional[SplitGroup] = None
     "Samples that belong together are in the same part. The ratios are then reached as nearly as the sizes of groups allow. Null: each sample on its own."
+
+
+class SuggestAnnotationsInput(InputModel):
+    """A model, and what it suggests of samples."""
+
+    dataset_id: str
+    "Global id of the dataset."
+    model: "ModelInput"
+    "The model. It is listed in `Dataset.models` from then on. Its name and version have no control characters, and no white space at the ends."
+    samples: list["SampleSuggestionsInput"]
+    "At most 1,000 samples with at most 100,000 suggestions altogether; a sample can have at most 10,000 annotations and suggestions."
+    replace: Optional[bool] = True
+    "Withdraw the undecided suggestions of this model, in any version, on these samples that it does not repeat. Without it, they stay beside the new ones."
+    create_missing: Optional[bool] = False
+    "Create labels that do not exist in the dataset. Without it, an unknown label is refused with LABEL_NOT_FOUND."
+
+
+class SuggestionInput(InputModel):
+    """An annotation that a model suggests."""
+
+    label: Optional[str] = None
+    "Name of the label."
+    label_id: Optional[str] = None
+    "Global id of the label, instead of `label`."
+    shape: Optional["ShapeInput"] = None
+    "The shape on the image. Null: the label is suggested for the whole image."
+    confidence: float
+    "How sure the model is: 0–1, both included."
 
 
 class SyncDatasetInput(InputModel):
