@@ -131,7 +131,7 @@ def _drawn(
     total = sum(stratum.size * part.number for stratum, part in aside.items())
     evaluation = sum(stratum.size * part.kept_eval for stratum, part in drawn)
     test = sum(stratum.size * part.kept_test for stratum, part in drawn)
-    values = {
+    values: dict[str, list[Any]] = {
         "labels": [labels[stratum] for stratum, _ in drawn],
         "sizes": [stratum.size for stratum, _ in drawn],
         "evals": [part.kept_eval - strata[stratum].kept_eval for stratum, part in drawn],
