@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PureWindowsPath
 from tempfile import TemporaryDirectory
 from typing import Final, Literal
 
@@ -99,9 +99,9 @@ def is_whole(path: Path, sha256: str) -> bool:
 
 def target_of(folder: Path, name: str) -> Path:
     """Where a file of an export is written: below the folder, whatever its name."""
-    parts = PurePosixPath(name)
-    if parts.is_absolute() or ".." in parts.parts or "\\" in name or ":" in name:
+    path = PureWindowsPath(name)  # both kinds of slashes, and drives
+    if path.anchor or ".." in path.parts:
         raise LabelgraphError(f"The export has a file with the name {name!r}.", BAD_ANSWER)
-    target = folder / parts
+    target = folder.joinpath(*path.parts)
     target.parent.mkdir(parents=True, exist_ok=True)
     return target
