@@ -25,6 +25,7 @@ from db.vision.onnx_messages import DONE, HEADER, REQUEST, RESPONSE, TOO_MUCH
 ROOT: Final = Path(__file__).parents[2]
 CLOCK_FACTOR: Final = 4  # time by the clock that an image may take, in times of its processor time
 MAX_FILE: Final = 2**31 - 1  # bytes: what the format allows
+MAX_MESSAGE: Final = 500  # characters
 MAX_RESPONSE: Final = 1_000_000  # bytes
 PROCESS_ERRORS: Final = (TimeoutError, OSError, asyncio.IncompleteReadError, ValueError, RecursionError)
 UNREADABLE: Final = "The model's process says what cannot be read."
@@ -115,7 +116,7 @@ class OnnxModel:
             await _end(self.process)
             raise
         if status != DONE or not isinstance(value, list):
-            raise ModelError(str(value)[:500])
+            raise ModelError("".join(each for each in str(value)[:MAX_MESSAGE] if each.isprintable()))
         return value
 
     def _read(self, row: Any, size: tuple[int, int]) -> list[Suggested]:

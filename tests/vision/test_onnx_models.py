@@ -255,6 +255,18 @@ async def test_whatever_a_process_says_is_checked(tmp_path: Path, answer: bytes)
         model.process = own
 
 
+async def test_a_message_can_be_shown_and_stored(tmp_path: Path) -> None:
+    """Names in a graph may have any bytes, and ONNX Runtime repeats them."""
+    graph = mean_color()
+    graph.node("Add", ["colors", "a\0\x1b[2J\nb" * 100], "found")
+    path = written(tmp_path, graph.model(INPUT, {"found": ("float32", (1, 3))}), CLASSES)
+    with pytest.raises(ModelError, match="ONNX Runtime cannot run the model") as error:
+        async with open_model(path, UNHURRIED):
+            pass
+    assert error.value.message.isprintable()
+    assert len(error.value.message) <= 500
+
+
 async def test_the_process_knows_no_keys_and_opens_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LABELGRAPH_S3_SECRET_KEY", "planted-secret")
     (tmp_path / "secret.bin").write_bytes(bytes(12))
