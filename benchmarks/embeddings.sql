@@ -5,12 +5,12 @@ WITH model AS (
     SELECT id, 'bench', '1', :dimension::int, :rows::bigint, now() - interval '1 day' FROM dataset WHERE name = 'bench'
     RETURNING id
 ), center AS MATERIALIZED (
-    SELECT n, (SELECT array_agg(random() + 0 * c.n) FROM generate_series(1, :dimension::int))::real[]::vector AS middle
+    SELECT n, (SELECT array_agg(random()) FROM generate_series(1, :dimension::int) WHERE c.n >= 0)::real[]::vector AS middle
     FROM generate_series(0, :rows::int / 100) AS c (n)
 )
 INSERT INTO embedding (model_id, source_id, vector)
 SELECT model.id, source.id, l2_normalize(middle + (
-    SELECT array_agg((random() - 0.5) * 1.4 + 0 * source.id) FROM generate_series(1, :dimension::int)
+    SELECT array_agg((random() - 0.5) * 1.4) FROM generate_series(1, :dimension::int) WHERE source.id >= 0
 )::real[]::vector)::halfvec
 FROM model, source JOIN center ON center.n = (hashint8(source.id) & 2147483647) % (:rows::int / 100 + 1)
 

@@ -10,7 +10,20 @@ from typing import Any, Final
 
 import asyncpg
 import sqlalchemy
-from sqlalchemy import CTE, REAL, BigInteger, ColumnElement, Double, FromClause, Text, and_, func, select, union_all
+from sqlalchemy import (
+    CTE,
+    REAL,
+    BigInteger,
+    ColumnElement,
+    Double,
+    FromClause,
+    Text,
+    and_,
+    case,
+    func,
+    select,
+    union_all,
+)
 from sqlalchemy import literal_column as sql
 from sqlalchemy.dialects.postgresql import ARRAY
 
@@ -20,14 +33,18 @@ from db.postgres.models import Sample
 from db.postgres.pgvector import WithoutEmbeddings
 from db.queries import ids
 from db.queries.compile_context import CompileContext, SelectedField
+from db.queries.filters import SampleFilter
 from db.queries.pagination import DISTANCE, ID, Key, Order, page_size
 from db.queries.patterns import storable_or_none
 from db.queries.rows import DatasetState, Row
 
 MAX_NEAREST: Final = 1_000  # rows of the whole list
 CANDIDATES: Final = 4  # from an index, for each row that is asked for
-LEAST_CANDIDATES: Final = 400
-ENOUGH: Final = 2  # candidates that match, for each row that is asked for
+LEAST_CANDIDATES: Final = 400  # 1,000 where a filter leaves some of them
+LEAST_FILTERED: Final = 1_000
+ENOUGH: Final = 2  # candidates, for each row that is asked for
+ENOUGH_FILTERED: Final = 10  # of those that match a filter: what is left of few is not the best of all that match
+FEW: Final = 2_000  # matches, which are compared at once
 OF_FIRST_PAGE: Final = frozenset({"nodes", "edges", "pageInfo", "__typename"})  # fields that need no further rows
 
 Where = Callable[[Row], Sequence[ColumnElement[bool]]]
@@ -47,11 +64,13 @@ class Nearest:
         source: ColumnElement[Any] | None = None,
         vector: ColumnElement[Any] | None = None,
         must_exist: bool,
+        is_filtered: bool = False,
         rows: int,
     ) -> None:
         context.with_embeddings.append(tuple(context.path))
         context.costly = context.custom_plan = True
-        self._context, self._state, self._where, self._rows = context, state, where, rows
+        self._context, self._state, self._where = context, state, where
+        self._rows, self._is_filtered = rows, is_filtered
         self._asked, self._likely, self._ranked = (context.name(each) for each in ("asked", "likely", "ranked"))
         name, version = (
             context.bind(Text(), _stored_name, model[each]) if model else sql("NULL::text")
@@ -102,13 +121,22 @@ class Nearest:
         return row.select(row["id"].label("id"), distance.label("distance"), where=[*self._where(row), *where])
 
     def _from_index(self) -> sqlalchemy.Select[Any]:
-        amount: ColumnElement[Any] = sql(str(max(LEAST_CANDIDATES, CANDIDATES * self._rows)))
-        found = func.embedding_candidates(self._column("model_id"), self._column("near"), amount)
+        """Where few samples match a filter, none: all of them are compared, and no index is searched in vain."""
+        amount: ColumnElement[Any] = sql(
+            str(max(LEAST_FILTERED if self._is_filtered else LEAST_CANDIDATES, CANDIDATES * self._rows))
+        )
+        model = self._column("model_id")
+        if self._is_filtered:
+            row = self._context.row(Sample, self._state)
+            some = row.select(sql("1"), where=self._where(row)).limit(sql(str(FEW))).subquery(self._context.name("few"))
+            are_few = select(func.count()).select_from(some).scalar_subquery() < sql(str(FEW))
+            model = case((are_few, sql("NULL")), else_=model)
+        found = func.embedding_candidates(model, self._column("near"), amount)
         return self._compared(candidates=found.alias)
 
     def _best(self) -> sqlalchemy.Select[Any]:
         count = select(func.count()).select_from(sqlalchemy.table(self._likely)).scalar_subquery()
-        enough: ColumnElement[Any] = sql(str(ENOUGH * self._rows))
+        enough: ColumnElement[Any] = sql(str((ENOUGH_FILTERED if self._is_filtered else ENOUGH) * self._rows))
         likely = sqlalchemy.table(self._likely)
         columns = sql("id", BigInteger), sql("distance", Double)
         approximate = select(*columns).select_from(likely).where(count >= enough)
@@ -138,7 +166,9 @@ def nearest_samples(
     names = {each.name for fields in field.fields.values() for each in fields}
     is_first_page = names <= OF_FIRST_PAGE and not any(field.argument(each) for each in ("after", "last", "before"))
     rows = min(first + 1, MAX_NEAREST) if is_first_page else MAX_NEAREST
-    return Nearest(context, state, where, model=near.get("model"), must_exist=True, rows=rows, **given)
+    is_filtered = field.argument("filter") not in (None, SampleFilter())
+    model = near.get("model")
+    return Nearest(context, state, where, model=model, must_exist=True, is_filtered=is_filtered, rows=rows, **given)
 
 
 def _stored_name(name: str) -> str:

@@ -53,10 +53,10 @@ class Embedded:
         ids = self.vectors if among is None else [id for id in among if id in self.vectors]
         return sorted((distance(stored(vector), stored(self.vectors[id])), id) for id in ids)
 
-    async def find(self, near: dict[str, Any], **more: Any) -> Any:
+    async def find(self, near: dict[str, Any], document: str = NEAR, **more: Any) -> Any:
         """The list, with edges as pairs of distance and id."""
         variables = {"d": self.client.dataset, "near": near, "first": 100, **more}
-        found = (await self.client.direct.execute(NEAR, variables))["dataset"]["samples"]
+        found = (await self.client.direct.execute(document, variables))["dataset"]["samples"]
         return {**found, "edges": [(edge["distance"], edge["node"]["id"]) for edge in found["edges"]]}
 
 

@@ -12,7 +12,8 @@ from db.datasets import purge
 from db.embeddings import indexes
 from db.postgres import pgvector
 from db.postgres.engine import Database
-from tests.schema.embedding_fixture import MODEL, PUT, Embedded, drawn, embedded, execute, is_same
+from db.queries import nearest
+from tests.schema.embedding_fixture import MODEL, NEAR, PUT, Embedded, drawn, embedded, execute, is_same
 from tests.schema.mutation_fixture import DatasetClient, create_client
 from tests.schema.version_fixture import publish
 
@@ -209,7 +210,9 @@ async def test_a_new_image_has_no_embedding_and_a_purge_leaves_none(pictures: Em
             assert await connection.fetchval(f"SELECT count(*) FROM {table}") == 0
 
 
-async def test_a_large_model_gets_an_index_which_finds_the_same(pictures: Embedded) -> None:
+async def test_a_large_model_gets_an_index_which_finds_the_same(
+    pictures: Embedded, monkeypatch: pytest.MonkeyPatch
+) -> None:
     client, database, ids = pictures.client, pictures.client.direct.database, list(pictures.vectors)
     assert await indexes.sweep(database, database.url, many=50) == 0  # embeddings have just come in
     await execute(database, "UPDATE embedding_model SET changed_at = now() - interval '1 min'")
@@ -227,6 +230,10 @@ async def test_a_large_model_gets_an_index_which_finds_the_same(pictures: Embedd
         for filter_, among in filters:
             page = await pictures.find({"vector": drawn(seed)}, filter=filter_, first=4)
             assert is_same(page["edges"], pictures.nearest(drawn(seed), among))
+    monkeypatch.setattr(nearest, "FEW", 5)  # of a filter that many samples match, candidates that do
+    monkeypatch.setattr(nearest, "ENOUGH_FILTERED", 2)
+    page = await pictures.find({"vector": drawn(8)}, f"{NEAR} # few", filter={"state": "LABELED"}, first=4)
+    assert is_same(page["edges"], pictures.nearest(drawn(8), ids[::3]))
     half_made = "UPDATE pg_index SET indisvalid = false WHERE indexrelid = $1::text::regclass"
     await execute(database, half_made, index)
     assert is_same((await pictures.find({"vector": drawn(9)}))["edges"], pictures.nearest(drawn(9)))
