@@ -1,17 +1,17 @@
-"""Pages, the dashboard and one sample, in GraphQL and in hand-written SQL; and questions compared with their parts."""
+"""Pages, the dashboard and one sample, in GraphQL and in hand-written SQL; and questions compared with their parts, and
+facets with counting."""
 
 from functools import partial
 from itertools import cycle
 from typing import Any, Final
 
-from benchmarks import servers
+from benchmarks import facets, servers
+from benchmarks.facets import COUNT
 from benchmarks.questions import DATASET, QUESTIONS
-from benchmarks.runner import Bench, Measure, Row, Side
+from benchmarks.runner import Bench, Measure, Row, Side, expect_equal
 
 CONNECTIONS: Final = (1, 16)
 GOALS: Final = {"the dashboard, 16 connections": 0.8, "one sample, 16 connections": 0.8}
-COUNT: Final = """query Count($dataset: String!, $filter: SampleFilter) {
-    dataset(by: {name: $dataset}) { samples(filter: $filter) { totalCount } } }"""
 PAGE: Final = """query Page($dataset: String!, $filter: SampleFilter) {
     dataset(by: {name: $dataset}) { samples(first: 100, filter: $filter) { nodes { id path } } } }"""
 LABEL: Final = {"labels": {"names": ["label_50"]}}
@@ -53,9 +53,4 @@ async def run(bench: Bench) -> None:
         for row in rows:
             if bench.wants(row.name):
                 await bench.run(row)
-
-
-def expect_equal(name: str, ours: Any, by_hand: Any) -> None:
-    """Both must return the same answer, or there is nothing to compare."""
-    if ours != by_hand:
-        raise SystemExit(f"{name}: the answers differ\n{ours}\n{by_hand}"[:2000])
+        await facets.run(bench, url, ours, hand)

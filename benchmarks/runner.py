@@ -144,6 +144,12 @@ def _text(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
+def expect_equal(name: str, ours: Any, by_hand: Any) -> None:
+    """Both must return the same answer, or there is nothing to compare."""
+    if ours != by_hand:
+        raise SystemExit(f"{name}: the answers differ\n{ours}\n{by_hand}"[:2000])
+
+
 def machine() -> str:
     """Processors, memory and system of this machine."""
     model = next((line.partition(": ")[2] for line in _lines("/proc/cpuinfo") if line.startswith("model name")), "")

@@ -15,7 +15,12 @@ from tests.waiting import TIMEOUT
 
 ROWS = 1_000
 NAMES = {
-    "reads": ["a page of 100 with labels, 1 connection", "one sample, 16 connections", "label OR file name"],
+    "reads": [
+        "a page of 100 with labels, 1 connection",
+        "one sample, 16 connections",
+        "label OR file name",
+        "facets: isHard true, 1 %",
+    ],
     "writes": [
         "labelSamples 100 × 2 labels, 1 client",
         "labelSamples 100 × 2 labels, 16 clients",

@@ -9,6 +9,7 @@ import orjson
 import uvicorn
 from starlette.requests import Request
 
+from benchmarks import facets
 from benchmarks.hand import SQL, sync, uploads
 from benchmarks.questions import QUESTIONS
 from db.postgres import sql
@@ -16,6 +17,7 @@ from db.postgres.engine import driver_url
 
 STATEMENTS: Final[Mapping[str, str]] = {
     **{f"/read/{number}": question.sql for number, question in enumerate(QUESTIONS)},
+    **{f"/count/{number}": facets.statement(filter_) for number, filter_ in enumerate(facets.FILTERS)},
     "/label": SQL.label.replace("SELECTED", "sample.id = ANY(:ids::bigint[])"),
     "/label_where": SQL.label.replace(
         "SELECTED",

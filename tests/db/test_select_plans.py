@@ -192,14 +192,15 @@ async def test_what_is_counted_already_is_not_counted_for_facets(connection: asy
 
 
 def reads_of_samples(found: dict[str, list[dict[str, Any]]]) -> tuple[dict[str, Any], float]:
-    """The one node that reads the rows of a list, and how many samples were looked up by their ids."""
-    looked_up = rows_read(found.pop("sample_pkey", []))
+    """The one node that reads the rows of a list, and how many samples were looked up by their ids, all at once."""
+    by_id = found.pop("sample_pkey", [])
+    assert all(node["Actual Loops"] == 1 for node in by_id)
+    looked_up = rows_read(by_id)
     [read] = [node for name, nodes in found.items() if name.startswith("sample") for node in nodes]
     return read, looked_up
 
 
 async def test_facets_are_read_from_the_index_that_counts_their_filter(connection: asyncpg.Connection) -> None:
-    await connection.execute("SET enable_hashjoin = off; SET enable_mergejoin = off")  # for few samples they are cheap
     late = TimeFilter(from_=datetime(2026, 12, 1, tzinfo=UTC))
     for filter_, indexes in (
         (None, {"sample_newest", "sample_added", "sample_since"}),
@@ -219,7 +220,6 @@ async def test_facets_are_read_from_the_index_that_counts_their_filter(connectio
 
 async def test_the_rows_of_a_filter_are_read_once_for_all_facets_and_not_sorted(connection: asyncpg.Connection) -> None:
     await connection.execute("SET work_mem = '1MB'")  # as little for these samples as usual for a million
-    await connection.execute("SET enable_hashjoin = off; SET enable_mergejoin = off")
     for names in (ALL_FACETS, ("labels",), ("directories", "usages")):
         found = await explain(connection, facets(*names, filter_=SampleFilter(is_hard=False)))
         assert rows_read(found.get("Sort", [])) < SAMPLES / 10

@@ -13,12 +13,15 @@ import sqlalchemy
 from sqlalchemy import (
     CTE,
     BigInteger,
+    Boolean,
     ColumnElement,
     FromClause,
+    Join,
     Select,
     Subquery,
     Text,
     case,
+    cast,
     false,
     func,
     select,
@@ -61,6 +64,7 @@ class Facets:
         self.row = page.source()
         self.sample = context.row(Sample, page.state)  # one of a group
         self.groups, self.kinds = context.name("groups"), context.name("kinds")
+        self.few: str | None = None  # the table that says whether samples have few labels
         self.keys: dict[str, ColumnElement[Any]] = {}  # that the rows are grouped by, by each alone
         self.values: dict[str, ColumnElement[Any]] = {}  # that all samples with one `facets_key` have in common
 
@@ -73,7 +77,7 @@ class Facets:
 
     def json(self, field: SelectedField) -> Parts:
         json = concatenate(self.context.nested(self, field.fields))
-        tables = [*self._groups(), *self._kinds()]
+        tables = [*self._few(), *self._groups(), *self._kinds()]
         return [select(json).add_cte(*tables, nest_here=True).scalar_subquery()]
 
     def group_by(self, key: str, value: ColumnElement[Any]) -> None:
@@ -89,20 +93,34 @@ class Facets:
         rows = select(*columns, self.of_group("count").label("count")).select_from(sqlalchemy.table(self.groups))
         return rows.where(self.of_group(key).is_not(None))
 
-    def of_samples(self, key: str, *columns: ColumnElement[Any]) -> Select[Any]:
-        """The same, with columns of one sample of each group. Whether these are looked up, or all samples are read,
-        depends on how many groups the planner expects, which the statistics of the keys say."""
-        groups = sqlalchemy.table(self.groups).join(self.sample.table(), self.sample["id"] == self.of_group("id"))
-        rows = select(*columns, self.of_group("count").label("count")).select_from(groups)
-        return rows.where(self.of_group(key).is_not(None), *self.sample.conditions())
+    def of_samples(self, is_wanted: ColumnElement[bool], *columns: ColumnElement[Any]) -> Join:
+        """The wanted groups with their counts, and columns of one sample of each, which are found by their ids in one
+        pass of an index. FULL: however few the planner expects, they are hashed, and not compared each with each."""
+        groups = sqlalchemy.table(self.groups)
+        counts = select(self.of_group("id").label("id"), self.of_group("count").label("count")).select_from(groups)
+        ids = select(self.of_group("id")).select_from(groups).where(is_wanted).scalar_subquery()
+        row = self.sample
+        is_one = row["id"] == func.any(func.array(ids))
+        samples = row.select(row["id"].label("id"), *columns, where=[is_one, *row.conditions()]).offset(sql("0"))
+        wanted = counts.where(is_wanted).offset(sql("0")).subquery(self.context.name("wanted"))
+        found = samples.subquery(self.context.name("found"))
+        return wanted.outerjoin(found, wanted.c.id == found.c.id, full=True)
 
     def counted(self, name: str, value: ColumnElement[Any]) -> Select[Any]:
-        """The counts of a value that is made of `self.sample`, NULL left out. One may have several counts."""
+        """The count of each value that is made of `self.sample`, NULL left out."""
         self.group_by("facets_key", self.row["facets_key"])
         self.values[name] = value
         own, count = sql(f"{self.kinds}.{name}", value.type), sql(f"{self.kinds}.count", BigInteger)
         kinds = select(own.label("value"), count.label("count")).select_from(sqlalchemy.table(self.kinds))
         return kinds.where(own.is_not(None))
+
+    def has_few_labels(self) -> ColumnElement[bool]:
+        """What `few_labels` says, once for the statement."""
+        self.few = self.few or self.context.name("few")
+        return select(sql("are_few", Boolean)).select_from(sqlalchemy.table(self.few)).scalar_subquery()
+
+    def _few(self) -> list[CTE]:
+        return [] if self.few is None else [few_labels(self).cte(self.few).prefix_with("MATERIALIZED")]
 
     def _groups(self) -> list[CTE]:
         """None where no facet needs them. OFFSET: a key is made once for each row."""
@@ -113,15 +131,22 @@ class Facets:
         matching = rows.subquery(self.context.name("matching"))
         keys = [matching.c[name] for name in self.keys]
         groups = select(*keys, func.count().label("count"), func.min(matching.c.id).label("id"))
-        sets = func.grouping_sets(*(sqlalchemy.tuple_(key) for key in keys))
-        return [groups.group_by(sets).cte(self.groups).prefix_with("MATERIALIZED")]
+        return [groups.group_by(each_of(keys)).cte(self.groups).prefix_with("MATERIALIZED")]
 
     def _kinds(self) -> list[CTE]:
-        """What the samples with each `facets_key` have in common."""
+        """How many samples have each value, for all values that those with one `facets_key` have in common."""
         if not self.values:
             return []
         values = (value.label(name) for name, value in self.values.items())
-        return [self.of_samples("facets_key", *values).cte(self.kinds).prefix_with("MATERIALIZED")]
+        groups = self.of_samples(self.of_group("facets_key").is_not(None), *values)
+        columns = [groups.right.c[name] for name in self.values]
+        kinds = select(*columns, total(groups.left.c.count)).select_from(groups)
+        return [kinds.group_by(each_of(columns)).cte(self.kinds).prefix_with("MATERIALIZED")]
+
+
+def each_of(keys: Sequence[ColumnElement[Any]]) -> ColumnElement[Any]:
+    """Grouping by each of these alone, in one pass."""
+    return func.grouping_sets(*(sqlalchemy.tuple_(key) for key in keys))
 
 
 def size(field: SelectedField, limit: int) -> int:
@@ -134,11 +159,18 @@ def size(field: SelectedField, limit: int) -> int:
     return first
 
 
+def by_count(count: ColumnElement[Any], name: ColumnElement[Any]) -> tuple[ColumnElement[Any], ...]:
+    return count.desc(), sqlalchemy.collate(name, "C")
+
+
+def total(count: ColumnElement[Any]) -> ColumnElement[Any]:
+    return cast(func.sum(count), BigInteger).label("count")
+
+
 def summed(facets: Facets, counts: Counts) -> Subquery:
     """Each value once."""
     parts = counts.subquery(facets.context.name("counts"))
-    total = func.sum(parts.c.count).label("count")
-    return select(parts.c.value, total).group_by(parts.c.value).subquery(facets.context.name("values"))
+    return select(parts.c.value, total(parts.c.count)).group_by(parts.c.value).subquery(facets.context.name("values"))
 
 
 def listed(
@@ -153,12 +185,13 @@ def listed(
     context, before = facets.context, facets.context.unbounded
     item = concatenate(context.nested(source, field.fields)).label("item")
     rows = select(item).select_from(origin()).where(source.count > sql("0"), *where)
-    rows = rows.order_by(source.count.desc(), sqlalchemy.collate(name, "C"))
+    rows = rows.order_by(*by_count(source.count, name))
     return [context.listed(rows.limit(sql(str(size(field, context.page)))), before)]
 
 
 def plain(facets: Facets, field: SelectedField, counts: Counts) -> Parts:
-    values = summed(facets, counts)
+    """Each value has one count."""
+    values = counts.subquery(facets.context.name("values"))
     source = FacetValue(values.c.value, values.c.count)
     return listed(facets, field, source, lambda: values, values.c.value)
 
@@ -190,31 +223,33 @@ def labels(context: CompileContext, facets: Facets, field: SelectedField) -> Par
 
 
 def label_counts(facets: Facets) -> Counts:
-    """By the ids of labels: up to three are in the key; if there are more, one sample of the group says them. Where
-    most samples have more, groups are nearly as many as rows, and the labels are read with these."""
-    row, are_few = facets.page.source(), few_labels(facets)
+    """By the ids of labels: up to three are in the key, or 0 where there are less; if there are more, one sample of the
+    group says them. Where most samples have more, groups are nearly as many as rows, and the labels are read with
+    these."""
+    context, row, are_few = facets.context, facets.page.source(), facets.has_few_labels()
     facets.group_by("labels_key", case((are_few, facets.row["labels_key"])))
     key = facets.of_group("labels_key")
-    few = facets.select_groups("labels_key", func.unnest(func.labels_in(key)).label("value"))
-    more = facets.of_samples("labels_key", func.unnest(facets.sample["label_ids"]).label("value"))
-    ids = row.select(func.coalesce(row["label_ids"], NO_IDS).label("ids"), where=facets.page.conditions(row))
-    lists = ids.where(are_few.is_(false())).offset(sql("0")).subquery(facets.context.name("lists"))
-    many = select(lists.c.ids, func.count().label("count")).group_by(lists.c.ids).subquery(facets.context.name("many"))
-    return union_all(
-        few.where(key >= sql("0")),
-        more.where(key < sql("0")),
-        select(func.unnest(many.c.ids).label("value"), many.c.count),
-    )
+    bits = (f"{key} & 2097151", f"{key} >> 21 & 2097151", f"{key} >> 42")
+    ids = [sql(each, BigInteger).label(f"id{number}") for number, each in enumerate(bits)]
+    few = facets.select_groups("labels_key", *ids).where(key > sql("0")).subquery(context.name("few"))
+    keys = [few.c[each.name] for each in ids]
+    of_few = select(func.coalesce(*keys).label("value"), total(few.c.count)).group_by(each_of(keys))
+    more = facets.of_samples(key < sql("0"), facets.sample["label_ids"].label("ids"))
+    of_more = select(func.unnest(more.right.c.ids).label("value"), more.left.c.count).select_from(more)
+    lists = row.select(func.coalesce(row["label_ids"], NO_IDS).label("ids"), where=facets.page.conditions(row))
+    read = lists.where(are_few.is_(false())).offset(sql("0")).subquery(context.name("lists"))
+    many = select(read.c.ids, func.count().label("count")).group_by(read.c.ids).subquery(context.name("many"))
+    return union_all(of_few, of_more, select(func.unnest(many.c.ids).label("value"), many.c.count))
 
 
-def few_labels(facets: Facets) -> ColumnElement[bool]:
+def few_labels(facets: Facets) -> Select[Any]:
     """Whether samples with labels have few of them, in the mean."""
     label = facets.context.row(Label, facets.page.state)
     is_of_dataset = [label["dataset_id"] == label.state.dataset_id, *label.conditions()]
     on_samples = label.select(func.sum(label_count(facets.context, label)), where=is_of_dataset).scalar_subquery()
     assert facets.page.state is not None
     labelled = stored_count(facets.context, facets.page.state, "LABELED")
-    return select(func.coalesce(on_samples, sql("0")) <= labelled * sql("2.5")).scalar_subquery()
+    return select((func.coalesce(on_samples, sql("0")) <= labelled * sql("2.5")).label("are_few"))
 
 
 def labelers(_context: CompileContext, facets: Facets, field: SelectedField) -> Parts:
@@ -225,7 +260,9 @@ def directories(context: CompileContext, facets: Facets, field: SelectedField) -
     context.custom_plan = True
     name, path_of = directories_below(field.argument("under") or "", facets.sample, context.bind)
     names = facets.counted(context.name("directory"), name).subquery()
-    return plain(facets, field, select(path_of(names.c.value).label("value"), names.c.count))
+    values = summed(facets, select(path_of(names.c.value).label("value"), names.c.count))  # a name may have two forms
+    most = select(values).order_by(*by_count(values.c.count, values.c.value))  # of these alone JSON is made
+    return plain(facets, field, most.limit(sql(str(size(field, context.page)))))
 
 
 def usages(_context: CompileContext, facets: Facets, field: SelectedField) -> Parts:
