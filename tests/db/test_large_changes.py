@@ -20,6 +20,9 @@ from db.labelling import labels
 from db.labelling.samples.delete import delete
 from db.labelling.samples.label import Labelled, LabelWith, label
 from db.labelling.samples.selection import Selection, lock_samples
+from db.labelling.suggestions.decide import DecideWith, decide
+from db.labelling.suggestions.models import ModelName
+from db.labelling.suggestions.suggest import SampleSuggestions, Suggestion, SuggestWith, suggest
 from db.postgres import sql
 from db.postgres.engine import Database
 from db.queries.filters import SampleFilter
@@ -73,7 +76,16 @@ async def test_a_large_change_is_one_like_any_other(database: Database) -> None:
     def undo_last(session: AsyncSession) -> Any:
         return undo.undo(session, last.id, by=ANN)
 
+    def deciding(decision: Any) -> Work:
+        return lambda session: decide(session, rows.id, EVERY, DecideWith(decision=decision), by=ANN)
+
+    given = [SampleSuggestions(id, [Suggestion("cat", 0.5)]) for id in rows.samples]
+    model = SuggestWith(model=ModelName("m", "1"))
     operations: list[Work] = [
+        lambda session: suggest(session, rows.id, given, model, by=ANN),
+        deciding("ACCEPT"),
+        undo_last,
+        deciding("REJECT"),
         lambda session: label(session, rows.id, EVERY, LabelWith(labels=["cat", "dog"]), by=ANN),
         lambda session: labels.rename(session, rows.labels["cat"], to="dog", by=ANN, on_conflict="MERGE"),
         lambda session: labels.delete(session, [rows.labels["dog"]], mode="LABEL_AND_SAMPLES", by=ANN),
