@@ -158,10 +158,10 @@ def upload(client: Client, given: argparse.Namespace) -> int:
 
 def export(client: Client, given: argparse.Namespace) -> int:
     dataset = client.dataset(given.dataset)
-    version = client.version(dataset, given.version) if given.version else None
+    of = client.version(dataset, given.version) if given.version else dataset
     images = ExportImages(given.images) if given.images else None
     format = ExportFormat(given.format)
-    for path in client.export(dataset, format, to=given.folder, version=version, images=images, progress=True):
+    for path in client.export(of, format, to=given.folder, images=images, progress=True):
         print(path)
     return DONE
 

@@ -100,7 +100,10 @@ class Writing(Case):
         assert "new" in labels[sample.path]
         past = {each.path: [label.name for label in each.labels] for each in self.client.samples(version)}
         assert "new" not in past[sample.path]
-        assert self.client.version(dataset, version.name).id == version.id
+        assert self.client.version(dataset, version.name) == version
+        for of, has_new in ((dataset, True), (version, False)):
+            [file] = self.client.export(of, ExportFormat.CSV, to=self.folder / of.id.replace(":", "-"))
+            assert (",new," in file.read_text()) is has_new
 
     def test_a_model_suggests_and_a_person_decides(self) -> None:
         dataset = make_dataset()

@@ -9,7 +9,7 @@ from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from unittest.mock import patch
 
-from labelgraph_client import Client, cli
+from labelgraph_client import Client, PublishVersionInput, cli
 
 from tests.server import COUNT, DIGITS, EACH, LABELED_COUNT, TOKEN, URL, connect, make_dataset
 
@@ -73,6 +73,10 @@ class Lg(unittest.TestCase):
         assert "added: 0" in self.lg("sync", dataset, "--dry-run")
         [file] = self.lg("export", dataset, "csv", self.folder / "out").splitlines()
         assert {"3", "digit"} == {line.split(",")[1] for line in Path(file).read_text().splitlines()[1:]}
+        with connect() as client:
+            version = client.publish_version(PublishVersionInput(dataset_id=client.dataset(dataset).id)).version
+        [past] = self.lg("export", dataset, "csv", self.folder / "past", "--version", version.name).splitlines()
+        assert Path(past).read_text().count(",digit,") == EACH
         again = make_dataset(None).name
         assert f"missing: {EACH}" in self.lg("import", again, file, "--dry-run", status=5)
 

@@ -467,6 +467,9 @@ class AsyncOperations(AsyncTransport):
 
             fragment Version on Version {
               id
+              dataset {
+                id
+              }
               name
               description
               createdAt
@@ -511,6 +514,9 @@ class AsyncOperations(AsyncTransport):
 
             fragment Version on Version {
               id
+              dataset {
+                id
+              }
               name
               description
               createdAt
@@ -1475,6 +1481,9 @@ class AsyncOperations(AsyncTransport):
 
             fragment Version on Version {
               id
+              dataset {
+                id
+              }
               name
               description
               createdAt
@@ -1804,6 +1813,9 @@ class AsyncOperations(AsyncTransport):
 
             fragment Version on Version {
               id
+              dataset {
+                id
+              }
               name
               description
               createdAt

@@ -34,6 +34,7 @@ from labelgraph_client.generated.fragments import (
     RequestedUpload,
     Sample,
     UploadPart,
+    Version,
 )
 from labelgraph_client.generated.input_types import (
     CompleteUploadsInput,
@@ -185,26 +186,21 @@ class Client(Reading):
 
     def export(
         self,
-        dataset: HasId | str,
+        of: HasId | str,
         format: ExportFormat,
         *,
         to: Path | str,
-        version: HasId | str | None = None,
         filter: SampleFilter | None = None,
         images: ExportImages | None = None,
         options: ExportOptionsInput | None = None,
         at_once: int = 4,
         progress: Progress | bool = False,
     ) -> list[Path]:
-        """Exports the working set, or a version, and downloads the files into a folder. Returns their paths."""
-        optional: dict[str, Any] = {
-            "version_id": version and id_of(version),
-            "filter": filter,
-            "images": images,
-            "options": options,
-        }
+        """Exports a dataset, or a `Version`, and downloads the files into a folder. Returns their paths."""
+        dataset, version = (of.dataset.id, of.id) if isinstance(of, Version) else (id_of(of), None)
+        optional: dict[str, Any] = {"version_id": version, "filter": filter, "images": images, "options": options}
         request = ExportDatasetInput(
-            dataset_id=id_of(dataset),
+            dataset_id=dataset,
             format=format,
             **{name: value for name, value in optional.items() if value is not None},
         )

@@ -332,6 +332,7 @@ class ManifestJobVersion(BaseModel):
 
 class Version(BaseModel):
     id: str
+    dataset: "VersionDataset"
     name: str
     description: str
     created_at: datetime
@@ -339,6 +340,10 @@ class Version(BaseModel):
     is_current: bool
     manifest_path: Optional[str]
     statistics: "VersionStatistics"
+
+
+class VersionDataset(BaseModel):
+    id: str
 
 
 class VersionStatistics(BaseModel):
