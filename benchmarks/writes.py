@@ -208,7 +208,8 @@ class Suggesting:
 
     arena: Arena
     ids: Sequence[int]  # unlabelled samples, the oldest first: half of them are for the model
-    middle: str  # when the last of that half was created
+    middle: str  # when the last of that half was created, the first of the others, and the last
+    after: str
     until: str
     has_suggested: bool = False
     change_ids: list[str] = field(default_factory=list)
@@ -219,7 +220,7 @@ class Suggesting:
         rows = await arena.control.fetch(unlabelled, 2 * count)
         times = [row["created_at"].isoformat() for row in rows]
         await create_label(arena)
-        return cls(arena, [row["id"] for row in rows], times[len(rows) // 2 - 1], times[-1])
+        return cls(arena, [row["id"] for row in rows], times[len(rows) // 2 - 1], times[len(rows) // 2], times[-1])
 
     @property
     def count(self) -> int:
@@ -255,7 +256,7 @@ class Suggesting:
         return await self._measure(DECIDE, self.count, **given)
 
     async def label_where(self) -> Measure:
-        times = {"from": self.middle, "to": self.until}
+        times = {"from": self.after, "to": self.until}
         select = {"filter": {"state": "UNLABELED", "createdAt": times}}
         given = {"datasetId": self.arena.dataset_id, "select": select, "labels": ["bulk"]}
         return await self._measure(LABEL, self.count, **given)
