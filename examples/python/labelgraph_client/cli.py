@@ -55,7 +55,7 @@ def parser() -> argparse.ArgumentParser:
     lg = argparse.ArgumentParser(prog="lg", description="Labelgraph on the command line.", epilog=__doc__)
     lg.add_argument("--url", help="the server; default: LABELGRAPH_URL, or that of `lg login`")
     lg.add_argument("--token", help="default: LABELGRAPH_TOKEN, or that of `lg login`")
-    lg.add_argument("--patience", type=float, default=120, help="seconds for which a server may be away (default: 120)")
+    lg.add_argument("--patience", type=float, default=30, help="seconds for which a server may be away (default: 30)")
     commands = lg.add_subparsers(required=True, metavar="COMMAND")
 
     def add(name: str, command: Command | None, what: str, dataset: bool = True) -> argparse.ArgumentParser:

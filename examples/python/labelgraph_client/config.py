@@ -17,6 +17,8 @@ def load(url: str | None = None, token: str | None = None) -> tuple[str, str | N
     if not url:
         raise ValueError("Which server? Give its URL, set LABELGRAPH_URL, or sign in with `lg login URL`.")
     url = server_of(url)
+    if not url.startswith(("http://", "https://")):
+        raise ValueError(f"The URL of a server begins with http:// or https://, unlike {url}.")
     token = token or os.environ.get("LABELGRAPH_TOKEN")
     return url, token or (stored.get("token") if stored.get("url") == url else None)
 

@@ -43,7 +43,7 @@ class Attempts:
 
     def pause(self, error: Exception) -> float:
         """Seconds until the next attempt. Raises the error if there shall be none."""
-        failure = error if isinstance(error, LabelgraphError) else unreachable(error)
+        failure = error if isinstance(error, LabelgraphError) else failed(error)
         if failure.code not in TEMPORARY:
             raise failure
         now = time.monotonic()
@@ -56,8 +56,11 @@ class Attempts:
         return max(failure.retry_after, pause)
 
 
-def unreachable(error: Exception) -> LabelgraphError:
-    return LabelgraphError(f"The server does not answer ({error or type(error).__name__}).", UNREACHABLE)
+def failed(error: Exception) -> LabelgraphError:
+    what = str(error) or type(error).__name__
+    if isinstance(error, httpx.TransportError) and not isinstance(error, httpx.UnsupportedProtocol):
+        return LabelgraphError(f"The server does not answer ({what}).", UNREACHABLE)
+    return LabelgraphError(f"The answer cannot be used ({what}).", BAD_ANSWER)
 
 
 def data_of(response: httpx.Response) -> Any:

@@ -130,6 +130,16 @@ class Retries(unittest.TestCase):
             client.viewer()
         assert refused.exception.code == "BAD_ANSWER"
 
+    def test_a_wrong_address_is_said_at_once(self) -> None:
+        with self.assertRaises(ValueError):
+            Client("server:8000", "lg_x")
+        loop = httpx.Response(302, headers={"location": "http://server/graphql"})
+        server = Server(*[loop] * 30)
+        http = httpx.Client(transport=httpx.MockTransport(server), follow_redirects=True)
+        with Client("http://server", "lg_x", http=http) as client, self.assertRaises(LabelgraphError) as refused:
+            client.viewer()
+        assert (refused.exception.code, self.pauses) == ("BAD_ANSWER", [])
+
     def test_the_newest_position_is_sent_back(self) -> None:
         answers = [httpx.Response(200, json=SERVED, headers={"labelgraph-position": f"0{n}"}) for n in (2, 1, 0)]
         server = Server(*answers)

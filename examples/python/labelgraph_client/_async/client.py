@@ -243,7 +243,7 @@ class AsyncClient(AsyncReading):
                 part.unlink(missing_ok=True)
                 if not begun:
                     raise LabelgraphError(f"{file.name} is not what the server exported.", BAD_ANSWER)
-            except (httpx.TransportError, LabelgraphError) as error:
+            except (httpx.RequestError, LabelgraphError) as error:
                 await asyncio.sleep(attempts.pause(error))
 
     async def to_pandas(

@@ -134,7 +134,7 @@ class AsyncReading(AsyncOperations):
                 async for last in self.job_progress(job if isinstance(job, str) else job.id):
                     attempts.succeeded()
                     show(last.typename__, last.progress)
-            except (httpx.TransportError, LabelgraphError) as error:
+            except (httpx.RequestError, LabelgraphError) as error:
                 await asyncio.sleep(attempts.pause(error))
         if last.status is JobStatus.CANCELED:
             raise LabelgraphError("The job was canceled.", CANCELED)
@@ -159,7 +159,7 @@ class AsyncReading(AsyncOperations):
                     after = event.cursor
                     yield cast(Event, event)
                 return
-            except (httpx.TransportError, LabelgraphError) as error:
+            except (httpx.RequestError, LabelgraphError) as error:
                 await asyncio.sleep(attempts.pause(error))
 
 

@@ -71,7 +71,7 @@ class AsyncTransport:
                 self._position = max(self._position, response.headers.get(POSITION, ""))
                 data: dict[str, Any] = data_of(response)
                 return data
-            except (httpx.TransportError, LabelgraphError) as error:
+            except (httpx.RequestError, LabelgraphError) as error:
                 await asyncio.sleep(attempts.pause(error))
 
     async def subscribe(
@@ -102,7 +102,7 @@ class AsyncTransport:
                 response = await self._http.get(self.absolute(url))
                 check(response)
                 return response.content
-            except (httpx.TransportError, LabelgraphError) as error:
+            except (httpx.RequestError, LabelgraphError) as error:
                 await asyncio.sleep(attempts.pause(error))
 
     async def put(self, url: str, method: str, headers: dict[str, str], content: bytes) -> None:
@@ -112,7 +112,7 @@ class AsyncTransport:
             try:
                 check(await self._http.request(method, self.absolute(url), headers=headers, content=content))
                 return
-            except (httpx.TransportError, LabelgraphError) as error:
+            except (httpx.RequestError, LabelgraphError) as error:
                 await asyncio.sleep(attempts.pause(error))
 
     def absolute(self, url: str) -> httpx.URL:

@@ -244,7 +244,7 @@ class Client(Reading):
                 part.unlink(missing_ok=True)
                 if not begun:
                     raise LabelgraphError(f"{file.name} is not what the server exported.", BAD_ANSWER)
-            except (httpx.TransportError, LabelgraphError) as error:
+            except (httpx.RequestError, LabelgraphError) as error:
                 time.sleep(attempts.pause(error))
 
     def to_pandas(

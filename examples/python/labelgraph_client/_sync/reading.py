@@ -135,7 +135,7 @@ class Reading(Operations):
                 for last in self.job_progress(job if isinstance(job, str) else job.id):
                     attempts.succeeded()
                     show(last.typename__, last.progress)
-            except (httpx.TransportError, LabelgraphError) as error:
+            except (httpx.RequestError, LabelgraphError) as error:
                 time.sleep(attempts.pause(error))
         if last.status is JobStatus.CANCELED:
             raise LabelgraphError("The job was canceled.", CANCELED)
@@ -160,7 +160,7 @@ class Reading(Operations):
                     after = event.cursor
                     yield cast(Event, event)
                 return
-            except (httpx.TransportError, LabelgraphError) as error:
+            except (httpx.RequestError, LabelgraphError) as error:
                 time.sleep(attempts.pause(error))
 
 

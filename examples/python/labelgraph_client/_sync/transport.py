@@ -72,7 +72,7 @@ class Transport:
                 self._position = max(self._position, response.headers.get(POSITION, ""))
                 data: dict[str, Any] = data_of(response)
                 return data
-            except (httpx.TransportError, LabelgraphError) as error:
+            except (httpx.RequestError, LabelgraphError) as error:
                 time.sleep(attempts.pause(error))
 
     def subscribe(
@@ -103,7 +103,7 @@ class Transport:
                 response = self._http.get(self.absolute(url))
                 check(response)
                 return response.content
-            except (httpx.TransportError, LabelgraphError) as error:
+            except (httpx.RequestError, LabelgraphError) as error:
                 time.sleep(attempts.pause(error))
 
     def put(self, url: str, method: str, headers: dict[str, str], content: bytes) -> None:
@@ -113,7 +113,7 @@ class Transport:
             try:
                 check(self._http.request(method, self.absolute(url), headers=headers, content=content))
                 return
-            except (httpx.TransportError, LabelgraphError) as error:
+            except (httpx.RequestError, LabelgraphError) as error:
                 time.sleep(attempts.pause(error))
 
     def absolute(self, url: str) -> httpx.URL:
