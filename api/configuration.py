@@ -40,6 +40,7 @@ def call_limits(limits: Limits) -> CallLimits:
         max_answer_bytes=limits.answer,
         max_file_bytes=limits.upload_file,
         max_request_bytes=limits.upload_request,
+        max_staged_bytes=limits.staged,
     )
 
 

@@ -160,6 +160,11 @@ class Limits(Section, alias_generator=_variables("LABELGRAPH_LIMIT_")):
     ids: Count = setting(defaults.IDS, "most ids of samples in one call")
     upload_file: Count = setting(defaults.UPLOAD_FILE, "largest uploaded image, in bytes, inclusive")
     upload_request: Count = setting(defaults.UPLOAD_REQUEST, "largest upload request, in bytes, inclusive")
+    staged: Count = setting(
+        defaults.STAGED,
+        "files that one dataset may wait for at a time, in bytes: requested, and neither completed or imported nor "
+        "expired",
+    )
     uploads: PositiveInt = setting(
         16, "uploads at once in one process, and as many checks of files that clients put into storage; others wait"
     )

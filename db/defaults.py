@@ -17,3 +17,4 @@ PAGE: Final = 100
 IDS: Final = 1_000
 UPLOAD_FILE: Final = 5 * MIB
 UPLOAD_REQUEST: Final = 8 * MIB
+STAGED: Final = 256 * 1024 * MIB

@@ -448,7 +448,7 @@ class ErrorCode(Enum):
         "The sync would remove more samples than allowed, and changed nothing. See `SyncDatasetInput.removeMany`."
     )
     FILE_TOO_LARGE = "A file is larger than allowed."
-    UPLOAD_TOO_LARGE = "The files of one request are together larger than allowed."
+    UPLOAD_TOO_LARGE = "The files of one request, or all that a dataset waits for, are together larger than allowed."
     UNSUPPORTED_FORMAT = (
         "The file is not an image of the formats in `Dataset.imageFormats`, or its extension is that of another format."
     )

@@ -14,12 +14,14 @@ from db.identity.urls import Links
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallLimits:
-    """How much one call may ask for. The sizes of uploads are those of one file, and of all files of a request."""
+    """How much one call may ask for. The sizes of uploads are those of one file, of all files of a request, and of all
+    that a dataset waits for."""
 
     max_ids: int = defaults.IDS
     max_answer_bytes: int = defaults.ANSWER
     max_file_bytes: int = defaults.UPLOAD_FILE
     max_request_bytes: int = defaults.UPLOAD_REQUEST
+    max_staged_bytes: int = defaults.STAGED
 
 
 @dataclass(frozen=True, slots=True)

@@ -183,8 +183,8 @@ class CompleteUploadsPayload(WithChange):
 class RequestImportUploadInput:
     dataset_id: strawberry.ID = strawberry.field(description="Global id of the dataset to import into.")
     key: str = strawberry.field(
-        description="Your key for this file, unique in the dataset, 1–200 bytes: for example its path and a hash. The "
-        "same key continues the same upload."
+        description="Your key for this file, unique for your token in the dataset, 1–200 bytes: for example its path "
+        "and a hash. The same key continues the same upload. Keys of other tokens are unknown to yours."
     )
     file_name: str = strawberry.field(description="Name of the file, without a directory.")
     size: float = strawberry.field(description="Size of the file in bytes, at most 64 GiB.")
@@ -217,13 +217,20 @@ class RequestImportUploadPayload(OfDataset):
     description="Returns URLs for uploading a large file for an import in parts, directly to storage. Each part is "
     "sent by itself, in any order, several at a time, and again if it failed; after a lost connection the same key "
     "returns what is missing. `importAnnotations` takes the key as `uploadKey`. The parts are deleted after an import "
-    "of them that succeeded and was no dry run, or 7 days after they were requested last."
+    "of them that succeeded and was no dry run, or 7 days after they were requested last. Refused with "
+    "UPLOAD_TOO_LARGE if the dataset waits for too much already."
 )
 async def request_import_upload(info: Info, input: RequestImportUploadInput) -> RequestImportUploadPayload:
     id, by, context = number(input.dataset_id, "Dataset"), info.context.identity, info.context
     if not input.size.is_integer():
         raise Invalid("`size` is a whole number of bytes.", path="size")
-    requested = values(RequestedParts, input, size=int(input.size), expiry=context.links.expiry)
+    requested = values(
+        RequestedParts,
+        input,
+        size=int(input.size),
+        expiry=context.links.expiry,
+        max_staged=context.limits.max_staged_bytes,
+    )
     outcome = await write(info, parts.request, id, requested, by=by)
     missing = await parts.missing_parts(context.database, context.stores, outcome)
     urls = await parts.urls(context.stores, outcome, missing)
@@ -280,8 +287,9 @@ async def upload_samples(info: Info, input: UploadSamplesInput) -> UploadSamples
 
 @strawberry.mutation(
     description="Returns URLs for uploading files directly to storage, for large numbers of files. The files are not "
-    "in the dataset until `completeUploads`. Each file is accepted or refused on its own; an unknown label is refused "
-    "for the whole request. Can be repeated with the same keys as often as needed."
+    "in the dataset until `completeUploads`. Each file is accepted or refused on its own; an unknown label, or more "
+    "files than a dataset may wait for (UPLOAD_TOO_LARGE), is refused for the whole request. Can be repeated with the "
+    "same keys as often as needed."
 )
 async def request_uploads(info: Info, input: RequestUploadsInput) -> RequestUploadsPayload:
     id, by, context = number(input.dataset_id, "Dataset"), info.context.identity, info.context
@@ -295,6 +303,7 @@ async def request_uploads(info: Info, input: RequestUploadsInput) -> RequestUplo
         labels=label_references(input.labels, input.label_ids),
         expiry=context.links.expiry,
         max_bytes=context.limits.max_file_bytes,
+        max_staged=context.limits.max_staged_bytes,
     )
     outcome = await write(info, uploads.request, id, requested, by=by)
     urls = await uploads.link(context.stores, outcome)

@@ -3,6 +3,7 @@
 import io
 import zipfile
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,9 @@ from db.ingest.uploads.files import STAGING
 from db.postgres.engine import Database
 from db.storage import LocalStore
 from db.storage.s3 import S3Store
-from tests.api.staged_uploads import StagedUploads, open_staged_uploads
+from tests.api.staged_uploads import REQUEST as REQUEST_UPLOADS
+from tests.api.staged_uploads import StagedUploads, open_staged_uploads, upload_input
+from tests.client import Client, token
 from tests.db.dataset_fixture import image_bytes
 
 SIZE = 500
@@ -108,6 +111,39 @@ async def test_a_file_is_uploaded_in_parts_and_imported(script: StagedUploads) -
     assert [part["number"] for part in await missing(script, data)] == [0, 1]
 
 
+async def test_a_key_is_unknown_to_other_tokens(
+    database: Database, database_url: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    data = archive()
+    async with open_staged_uploads("local", request, database, database_url, tmp_path) as script:
+        await put_all(script, data)
+        other = replace(script, client=Client(script.client.url, await token(database)))
+        assert await code(other, IMPORT, uploadKey="set") == "NOT_FOUND"
+        assert len(await missing(other, b"another file")) == 1
+        assert await missing(script, data) == []
+
+
+async def test_a_dataset_waits_for_no_more_than_it_may(
+    database: Database,
+    database_url: str,
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    data = archive()
+    monkeypatch.setenv("LABELGRAPH_LIMIT_STAGED", str(len(data) + 100))
+    async with open_staged_uploads("local", request, database, database_url, tmp_path) as script:
+        for _ in range(2):  # asked for again it counts once
+            await script.request(upload_input("a.png", bytes(60)))
+            await put_all(script, data)
+        too_much = {"key": "other", "fileName": "other.zip", "size": 41}
+        assert await code(script, REQUEST, **too_much) == "UPLOAD_TOO_LARGE"
+        assert await code(script, REQUEST_UPLOADS, files=[upload_input("b.png", bytes(41))]) == "UPLOAD_TOO_LARGE"
+        assert "errors" not in await send(script, REQUEST, **too_much | {"size": 40})
+        await run_import(script)
+        assert "errors" not in await send(script, REQUEST, key="more", fileName="more.zip", size=len(data))
+
+
 async def sweep(script: StagedUploads) -> int:
     """What is staged after a sweep."""
     await script.do("UPDATE import_upload SET sweep_at = least(sweep_at, now())")
@@ -143,13 +179,13 @@ async def test_a_part_that_arrives_when_the_upload_ends_is_refused_and_cleared_a
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     data = archive()
-    replace = LocalStore.replace
+    original = LocalStore.replace
     async with open_staged_uploads("local", request, database, database_url, tmp_path) as script:
 
         async def late(store: LocalStore, path: str, piece: bytes) -> None:
             await script.do("UPDATE import_upload SET expires_at = now()")
             assert await sweep(script) == 0
-            await replace(store, path, piece)
+            await original(store, path, piece)
 
         [first, _] = await missing(script, data)
         monkeypatch.setattr(LocalStore, "replace", late)

@@ -63,6 +63,27 @@ async def lock_names(session: AsyncSession, dataset_id: int) -> None:
     await sql.run(session, SQL.lock_names, dataset_id=dataset_id)
 
 
+async def expect_room(
+    session: AsyncSession,
+    dataset_id: int,
+    size: int,
+    most: int,
+    *,
+    keys: Sequence[str] = (),
+    import_key: str | None = None,
+) -> None:
+    """Refuse files of this size, those with these keys, beyond what may be staged for a dataset. The names are
+    locked."""
+    values = {"dataset_id": dataset_id, "keys": list(keys), "import_key": import_key}
+    staged = await sql.value(session, SQL.staged_bytes, **values)
+    if staged + size > most:
+        message = (
+            f"The dataset waits for files of {staged} bytes already, and for at most {most} at a time: complete or "
+            "import those, or let them expire."
+        )
+        raise Invalid(message, code="UPLOAD_TOO_LARGE", limit=most, staged=staged)
+
+
 async def free_paths(
     session: AsyncSession,
     dataset_id: int,

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
+from db.defaults import STAGED
 from db.errors import DomainError, Invalid
 from db.formats import images
 from db.formats.images import Format, ImageFacts
@@ -32,6 +33,7 @@ REFUSED: Final = (
 )
 MAX_NAMES: Final = 1_000  # names that are tried for a file whose own is taken
 MAX_BYTES: Final = 5 * 1024 * 1024  # of a file, inclusive, unless the settings say otherwise
+MAX_STAGED: Final = STAGED  # bytes of all files that a dataset waits for, likewise
 
 Decode = Callable[[bytes], Awaitable[ImageFacts]]  # an image to its end; raises UnreadableImage
 

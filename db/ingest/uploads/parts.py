@@ -2,9 +2,10 @@
 put together. Parts are numbered from 0 and all have `PART` bytes, but for the last one. Any of them may be sent again;
 so a script that lost its connection asks which are missing, and sends those.
 
-The parts are staged where uploads are. They are cleared away when an import has succeeded, and else when nobody has
-asked for them for a week; and once more an hour after their last URL has ended, as until then some may be put again.
-Objects go before rows: whoever dies in between leaves the row to the next sweep.
+A key belongs to the token that requests it; to all others it is unknown. The parts are staged where uploads are. They
+are cleared away when an import has succeeded, and else when nobody has asked for them for a week; and once more an
+hour after their last URL has ended, as until then some may be put again. Objects go before rows: whoever dies in
+between leaves the row to the next sweep.
 """
 
 import asyncio
@@ -21,8 +22,8 @@ from db.errors import Conflict, DomainError, Invalid, NotFound
 from db.formats import names
 from db.history.changes import RetryTransaction, lock_dataset
 from db.identity.tokens import Identity
-from db.ingest.uploads.destinations import open_store
-from db.ingest.uploads.files import STAGING, checked_name
+from db.ingest.uploads.destinations import expect_room, lock_names, open_store
+from db.ingest.uploads.files import MAX_STAGED, STAGING, checked_name
 from db.ingest.uploads.staging import Awaited
 from db.ingest.uploads.upload_requests import GRACE, KEY_BYTES, seconds_until
 from db.postgres import sql
@@ -42,12 +43,14 @@ BATCH: Final = 10  # files that a sweep clears at once
 
 @dataclass(frozen=True, slots=True)
 class RequestedParts:
-    """A file that a client has. `size` in bytes; `expiry` of the URLs, in seconds since 1970."""
+    """A file that a client has. `size` in bytes; `expiry` of the URLs, in seconds since 1970; `max_staged` bytes of all
+    files that a dataset waits for."""
 
     key: str
     file_name: str
     size: int
     expiry: int
+    max_staged: int = MAX_STAGED
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +79,7 @@ class PartedUpload:
 
 
 async def request(session: AsyncSession, dataset_id: int, requested: RequestedParts, *, by: Identity) -> PartedUpload:
-    """The upload of a key: a new one, or the same as before, kept for longer. Raises Invalid, Conflict, and
+    """The upload of a token's key: a new one, or the same as before, kept for longer. Raises Invalid, Conflict, and
     RetryTransaction when it has ended in this moment."""
     key = requested.key
     if not (names.is_storable(key) and key.isprintable() and 1 <= len(key.encode()) <= KEY_BYTES):
@@ -85,12 +88,15 @@ async def request(session: AsyncSession, dataset_id: int, requested: RequestedPa
         most = MAX_SIZE // 1024**3
         raise Invalid(f"The file has 1 byte to {most} GiB; put larger ones where the server reads.", most=MAX_SIZE)
     await lock_dataset(session, dataset_id, by)
-    await sql.run(session, SQL.set_aside, dataset_id=dataset_id, key=key)
+    await lock_names(session, dataset_id)
+    own = key_of(by, key)
+    await sql.run(session, SQL.set_aside, dataset_id=dataset_id, key=own)
+    await expect_room(session, dataset_id, requested.size, requested.max_staged, import_key=own)
     row = await sql.first(
         session,
         SQL.request,
         dataset_id=dataset_id,
-        key=key,
+        key=own,
         file_name=checked_name(requested.file_name),
         size=requested.size,
         staged=secrets.token_hex(16),
@@ -104,6 +110,11 @@ async def request(session: AsyncSession, dataset_id: int, requested: RequestedPa
         known = names.excerpt(found.file_name)
         raise Conflict(f"This key belongs to `{known}` of {found.size} bytes; use another key for another file.")
     return replace(found, expiry=requested.expiry)
+
+
+def key_of(by: Identity, key: str) -> str:
+    """As it is stored: two tokens may have the same one, and neither sees the other's."""
+    return f"{by.token_id}:{key}"
 
 
 async def missing_parts(
@@ -138,11 +149,11 @@ async def urls(stores: Stores, upload: PartedUpload, numbers: Iterable[int]) -> 
 
 
 async def whole(database: Database, stores: Stores, dataset_id: int, key: str, *, by: Identity) -> PartedUpload:
-    """The upload of a key, all of whose parts are there. Raises NotFound, Invalid."""
+    """The upload of a token's key, all of whose parts are there. Raises NotFound, Invalid."""
     row = None
     if names.is_storable(key) and by.sees(dataset_id):
         async with database.reading() as connection:
-            row = await sql.first(connection, SQL.of_key, dataset_id=dataset_id, key=key)
+            row = await sql.first(connection, SQL.of_key, dataset_id=dataset_id, key=key_of(by, key))
     if row is None:
         raise NotFound(EXPIRED)
     upload = PartedUpload(**row)

@@ -1,4 +1,5 @@
 -- name: set_aside
+-- A key is that of a client behind the number of its token (`key_of`).
 -- What is expired may be cleared away at any moment, so its key goes to a new one.
 UPDATE import_upload SET key = staged WHERE dataset_id = :dataset_id AND key = :key AND expires_at <= now()
 

@@ -20,8 +20,8 @@ from db.formats import names
 from db.history.changes import RetryTransaction, lock_dataset
 from db.identity.tokens import Identity
 from db.ingest.uploads import files
-from db.ingest.uploads.destinations import Destination, free_paths, lock_names
-from db.ingest.uploads.files import MAX_BYTES, STAGING, OnConflict, Result, checked_name
+from db.ingest.uploads.destinations import Destination, expect_room, free_paths, lock_names
+from db.ingest.uploads.files import MAX_BYTES, MAX_STAGED, STAGING, OnConflict, Result, checked_name
 from db.labelling import label_resolution, labels
 from db.labelling.labels import KnownLabels, LabelReference
 from db.postgres import sql
@@ -47,7 +47,8 @@ class RequestedFile:
 
 @dataclass(frozen=True, slots=True)
 class RequestedUploads:
-    """`max_bytes` of a file, inclusive; `expiry` of the URLs, in seconds since 1970."""
+    """`max_bytes` of a file, inclusive; `expiry` of the URLs, in seconds since 1970; `max_staged` bytes of all files
+    that a dataset waits for."""
 
     files: Sequence[RequestedFile]
     expiry: int
@@ -55,6 +56,7 @@ class RequestedUploads:
     create_missing: bool = False
     on_conflict: OnConflict = "ERROR"
     max_bytes: int = MAX_BYTES
+    max_staged: int = MAX_STAGED
 
     def labels_of(self, file: RequestedFile) -> list[LabelReference]:
         return label_resolution.of_file([*self.labels, *file.labels])
@@ -134,6 +136,8 @@ async def request(
     [row] = await sql.run(session, SQL.destination, dataset_id=dataset_id)
     destination = Destination.of(row)
     tickets = await _tickets(session, dataset_id, destination, requested, known)
+    new = {ticket.key: ticket.size for ticket in tickets if ticket.staged is not None}
+    await expect_room(session, dataset_id, sum(new.values()), requested.max_staged, keys=list(new))
     tickets = await _write(session, dataset_id, requested, tickets, known)
     return IssuedTickets(dataset_id, destination.input_path, requested.expiry, tuple(tickets))
 
