@@ -18,7 +18,14 @@ from api import health, playground, web, worker
 from api.allowed_hosts import AllowedHosts
 from api.auth import Authenticator
 from api.compression import TextResponse
-from api.configuration import call_limits, database_limits, decoding_limits, document_limits, stores
+from api.configuration import (
+    allowed_models,
+    call_limits,
+    database_limits,
+    decoding_limits,
+    document_limits,
+    stores,
+)
 from api.files import exports, images, staged_uploads
 from api.files.thumbnails import thumbnails
 from api.graphql.event_streams import EventStreams
@@ -150,6 +157,7 @@ async def _lifespan(
             limits=call_limits(limits),
             thumbnails=opened_thumbnails,
             stores=opened_stores,
+            models=allowed_models(settings),
             uploads=ConcurrencyLimit(limits.uploads, limits.uploads // 2),
             checks=Checks(opened_decoders.check, asyncio.Semaphore(limits.uploads)),
             persisted_queries=PersistedQueries(limits.persisted_queries, trusted),

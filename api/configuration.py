@@ -10,6 +10,7 @@ from api.connections.open_connections import OpenConnections
 from api.connections.websocket import WebSocketProtocol
 from api.settings import Limits, Settings
 from db import defaults
+from db.auto_labelling.allowed import AllowedModels, ModelHost
 from db.formats import decoding
 from db.postgres import engine
 from db.queries import CallLimits
@@ -69,6 +70,15 @@ def decoding_limits(settings: Settings) -> decoding.Limits:
         memory=limits.image_memory,
         seconds=settings.timeouts.image,
         processes=limits.images,
+    )
+
+
+def allowed_models(settings: Settings) -> AllowedModels:
+    base = settings.model_base_url
+    return AllowedModels(
+        hosts=tuple(map(ModelHost.parse, settings.model_hosts)),
+        folders=settings.model_folders,
+        base=None if base is None else base.rstrip("/"),
     )
 
 

@@ -18,6 +18,7 @@ from api.limits.requests import KeyedLimit
 from api.observation.observer import Observer
 from api.settings import Settings
 from api.worker import Pulse
+from db.auto_labelling.allowed import AllowedModels
 from db.concurrency_limits import ConcurrencyLimit
 from db.identity.tokens import Identity
 from db.identity.urls import Signer
@@ -53,6 +54,7 @@ class Runtime:
     limits: CallLimits
     thumbnails: Thumbnails
     stores: Stores
+    models: AllowedModels
     uploads: ConcurrencyLimit  # requests whose files are in memory
     checks: Checks
     persisted_queries: PersistedQueries
@@ -83,6 +85,7 @@ class Runtime:
             events=self.events,
             limits=self.limits,
             stores=self.stores,
+            models=self.models,
             checks=self.checks,
             idempotency_key=key[0],
             request_hash=key[1],

@@ -17,6 +17,7 @@ from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSetti
 
 from api.command_errors import CommandError
 from db import defaults
+from db.auto_labelling.allowed import ModelHost
 
 CHECKOUT: Final = Path(__file__).parent.parent
 MIB: Final = defaults.MIB
@@ -70,6 +71,10 @@ def _absolute(path: Path) -> Path:
     return path.expanduser().absolute()
 
 
+def _is_model_host(text: str) -> bool:
+    return bool(ModelHost.parse(text))
+
+
 Count = Annotated[int, Field(ge=0)]
 Port = Annotated[int, Field(ge=0, le=MAX_PORT)]
 Side = Annotated[int, Field(ge=1, le=65_535)]
@@ -83,6 +88,12 @@ PostgresUrl = Annotated[
 ]
 HttpUrl = Annotated[str, _text_that(_is_http, "it should be a URL as https://host")]
 Host = Annotated[str, _text_that(HOST.fullmatch, "it should be names as labels.example.com, or `*`")]
+ModelAt = Annotated[
+    str,
+    _text_that(
+        _is_model_host, "it should be hosts as models.example.com:9090, or user:password@models.example.com:9090"
+    ),
+]
 Origin = Annotated[str, _text_that(ORIGIN.fullmatch, "it should be origins as https://labels.example.com, or `*`")]
 # Symlinks resolved once, so that a path below a root can be compared with it.
 Root = Annotated[Path, AfterValidator(lambda path: _absolute(path).resolve())]
@@ -211,6 +222,7 @@ class Timeouts(Section, alias_generator=_variables("LABELGRAPH_TIMEOUT_")):
     upload: Seconds = setting(60.0, "until a request with files, or the PUT of a file, is complete, in seconds")
     query: Seconds = setting(10.0, "for a query as a whole, in seconds")
     mutation: Seconds = setting(60.0, "for a mutation as a whole, in seconds")
+    model: Seconds = setting(100.0, "until a model behind HTTP answers about a batch of samples, in seconds")
     large_change: Seconds = setting(
         3600.0, "for a mutation that selects `LABELGRAPH_LARGE_CHANGE` samples or more, in seconds"
     )
@@ -337,6 +349,20 @@ class Settings(Section, alias_generator=_variables("LABELGRAPH_")):
         2,
         "jobs that one worker runs at once; exports and dry runs of syncs, which the scope `read` may start, come "
         "after all others and leave one of several slots free",
+    )
+    model_folders: Annotated[tuple[Root, ...], _separated_by(os.pathsep)] = setting(
+        (),
+        "folders with ONNX models that may suggest annotations, separated by `:`",
+        validation_alias="LABELGRAPH_MODELS",
+    )
+    model_hosts: Annotated[tuple[ModelAt, ...], _separated_by(",")] = setting(
+        (),
+        "hosts with their ports at which models may suggest annotations, separated by `,`: `localhost:9090`, or with "
+        "credentials `user:password@models.example.com:443`",
+        repr=False,
+    )
+    model_base_url: HttpUrl | None = setting(
+        None, "the URL of this server as those models reach it, for images; without it the one that clients use"
     )
     removal_percent: Percent = setting(
         50, "percentage of a dataset's samples that a sync may remove without `removeMany`"

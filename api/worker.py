@@ -16,10 +16,11 @@ from typing import assert_never, cast
 
 import asyncpg
 
-from api.configuration import decoding_limits, stores
+from api.configuration import allowed_models, decoding_limits, stores
 from api.observation.observer import Observer
 from api.settings import Settings
-from db import jobs
+from db import jobs, vision
+from db.auto_labelling import job as auto_labelling
 from db.concurrency_limits import wait_for_event
 from db.datasets import purge
 from db.embeddings import indexes
@@ -74,6 +75,7 @@ async def run(
     A session that ends for any other reason is followed by the next: only `stop`, or cancellation, ends a worker.
     """
     pulse, pause = pulse or Pulse(), RETRY
+    abilities: tuple[jobs.Ability, ...] = ("VISION",) if vision.is_available() else ()
     async with (
         stores(settings, observer.on_store_call) as opened,
         decoders(decoding_limits(settings)) as decoding,
@@ -89,9 +91,13 @@ async def run(
         while not stop.is_set():
             last_beat = pulse.last
             try:
-                async with _connection(database, settings) as connection, jobs.register_worker(connection) as number:
+                async with (
+                    _connection(database, settings) as connection,
+                    jobs.register_worker(connection, abilities) as number,
+                ):
                     worker = Worker(
-                        *(database, settings, observer, opened, decoding, limits, connection, number, stop, pulse)
+                        *(database, settings, observer, opened, decoding, limits, connection, number, stop, pulse),
+                        abilities=abilities,
                     )
                     await worker.run()
             except asyncio.CancelledError:
@@ -125,6 +131,7 @@ class Worker:
     pulse: Pulse
     wake: asyncio.Event = field(default_factory=asyncio.Event)  # there may be a job to claim, or the session ends
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    abilities: tuple[jobs.Ability, ...] = ()  # beyond those that all workers have
     can_claim: bool = True  # whether the last attempt to claim a job succeeded
     of_readers: int = 0  # jobs, running or just being claimed, that tokens that may only read can start
 
@@ -197,7 +204,7 @@ class Worker:
         of_readers = self.of_readers < max(1, self.settings.jobs - 1)
         self.of_readers += of_readers
         try:
-            job = await jobs.claim(self.database, self.number, of_readers=of_readers)
+            job = await jobs.claim(self.database, self.number, self.abilities, of_readers=of_readers)
         except DatabaseUnavailable:
             return None
         except Exception:
@@ -227,6 +234,11 @@ class Worker:
                 await exports.run(self.database, job, self.stores, await self._secret(), folder)
             case "IMPORT":
                 await imports.run(self.database, job, self.stores, self.image_limits)
+            case "AUTO_LABEL":
+                allowed, seconds = allowed_models(self.settings), self.settings.timeouts.model
+                secret = await self._secret()
+                tools = auto_labelling.Tools(self.stores, self.decoders, secret, allowed, seconds)
+                await auto_labelling.run(self.database, job, tools)
             case unknown:
                 assert_never(unknown)
 

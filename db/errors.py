@@ -6,7 +6,7 @@
     ├── Invalid                     VALIDATION_FAILED, INVALID_NAME, INVALID_PATH, INVALID_CURSOR, EMPTY_SELECTION
     ├── Conflict                    CONFLICT, COUNT_MISMATCH, DATASET_BUSY, SYNC_ALREADY_RUNNING, TOO_MANY_REMOVED
     ├── Forbidden                   UNAUTHENTICATED, FORBIDDEN
-    ├── Unavailable                 UNAVAILABLE, STORAGE_ERROR, REQUEST_IN_PROGRESS
+    ├── Unavailable                 UNAVAILABLE, STORAGE_ERROR, MODEL_UNAVAILABLE, REQUEST_IN_PROGRESS
     └── Defect                      INTERNAL_ERROR
 
 `code` is a value of ErrorCode. Messages contain nothing internal: no SQL, no host, no trace.
@@ -95,6 +95,10 @@ class Unavailable(DomainError):
 
 class StorageError(Unavailable):
     code = "STORAGE_ERROR"
+
+
+class ModelUnavailable(Unavailable):
+    code = "MODEL_UNAVAILABLE"
 
 
 class Defect(DomainError):

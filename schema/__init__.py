@@ -12,6 +12,7 @@ from schema.execution.schema import LabelgraphSchema
 from schema.mutations import Mutation
 from schema.queries import Query
 from schema.subscriptions import Subscription
+from schema.types.auto_label import AutoLabelJob
 from schema.types.event import EVENT_TYPES
 from schema.types.job import ExportJob, ImportJob, LargeChangeJob, ManifestJob, SyncJob
 from schema.types.scalars import DATE_TIME, UPLOAD
@@ -36,7 +37,7 @@ def build_schema(document_limits: DocumentLimits | None = None) -> LabelgraphSch
         query=Query,
         mutation=Mutation,
         subscription=Subscription,
-        types=[SyncJob, ImportJob, ManifestJob, ExportJob, LargeChangeJob, *EVENT_TYPES],
+        types=[SyncJob, ImportJob, ManifestJob, ExportJob, LargeChangeJob, AutoLabelJob, *EVENT_TYPES],
         config=StrawberryConfig(scalar_map={datetime: DATE_TIME, Incoming: UPLOAD}),
     )
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from db.auto_labelling.allowed import AllowedModels
 from db.identity.tokens import Identity
 from db.identity.urls import Links
 from db.ingest.uploads import Checks
@@ -22,5 +23,6 @@ class Context:
     request_hash: bytes = b""  # of the whole request, where it carries a key
     last_event_id: str | None = None  # the cursor behind which an event stream goes on that was interrupted
     stores: Stores = field(default_factory=Stores)  # opens input and output paths, where they may lie
+    models: AllowedModels = field(default_factory=AllowedModels)  # that may suggest annotations
     checks: Checks = field(default_factory=Checks)
     unfinished: list[str] = field(default_factory=list)  # fields of which something may succeed when repeated

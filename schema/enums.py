@@ -158,6 +158,25 @@ class JobKind(Enum):
     MANIFEST = "Writing the manifest of a version: a `ManifestJob`."
     EXPORT = "An export of a dataset or a version: an `ExportJob`."
     LARGE_CHANGE = "A mutation that changes many samples: a `LargeChangeJob`."
+    AUTO_LABEL = "Suggestions of a model: an `AutoLabelJob`."
+
+
+@described("What kind of model suggests.")
+class AutoLabelModelKind(Enum):
+    BUILT_IN = "The model of the server, which learns from the labelled samples of the dataset."
+    ONNX = "An ONNX file in a folder of the server."
+    HTTP = "A model that a server of its own runs."
+
+
+@described("The protocol of a model behind HTTP.")
+class HttpModelProtocol(Enum):
+    LABEL_STUDIO = "That of Label Studio's ML backends: `/health`, `/setup` and `/predict`."
+    LABELGRAPH = "A plain one: one POST with samples, answered with suggestions. The documentation describes it."
+
+
+@described("What a queued job waits for, besides its turn.")
+class JobNeed(Enum):
+    VISION_WORKER = "A worker that can run networks: none is running. `./labelgraph worker --vision` starts one."
 
 
 @described("The format of an export. The documentation says what each can express.")
@@ -453,6 +472,7 @@ class ErrorCode(Enum):
         "The file is not an image of the formats in `Dataset.imageFormats`, or its extension is that of another format."
     )
     IMAGE_UNREADABLE = "The image is damaged or too large to decode."
+    MODEL_UNAVAILABLE = "The model cannot be reached, cannot be loaded, or does not answer as it should."
     STORAGE_ERROR = "Storage cannot be reached or does not respond correctly."
     FEATURE_UNAVAILABLE = "The server lacks `details.feature`, one of `serverInfo { features }`. The message says why."
     INVALID_CURSOR = "The cursor comes from another list or order, or was modified."

@@ -14,7 +14,7 @@ import orjson
 import uvicorn
 
 from api.app import create_app
-from api.configuration import call_limits, server_options
+from api.configuration import allowed_models, call_limits, server_options
 from api.process import Server
 from api.settings import Settings
 from db.identity import tokens
@@ -127,6 +127,7 @@ class Direct:
             events=self.events or Events(self.database),
             limits=call_limits(self.settings.limits),
             stores=Stores(AllowedLocations(self.settings.allowed_roots)),
+            models=allowed_models(self.settings),
             idempotency_key=key,
             request_hash=request_hash,
         )

@@ -13,6 +13,7 @@ DOCS = ROOT / "docs"
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(DOCS.rglob("*.md"))]
 # Which tests run what is written in Python on a page.
 SCRIPTS = {
+    "auto-labelling.md": "api/test_auto_labelling.py",
     "clients.md": "api/test_direct_uploads.py",
     "exports.md": "api/test_export_scripts.py",
     "imports.md": "api/test_annotation_imports.py",

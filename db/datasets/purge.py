@@ -20,7 +20,7 @@ TABLES: Final = (
     *("verdict", "annotation", "sample", "verdict_past", "annotation_past"),
     *("sample_past_published", "sample_past_unpublished", "label_past"),
     *("source_deletion", "upload", "import_upload", "look", "look_hash", "source", "label", "model", "change"),
-    "embedding_model",
+    *("embedding_model", "image_feature"),
 )
 ORDERS: Final = {"change": "ORDER BY id", "version": "ORDER BY id DESC"}
 

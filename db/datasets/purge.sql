@@ -9,6 +9,10 @@ DELETE FROM {table} WHERE ctid = ANY(ARRAY(SELECT ctid FROM {table} WHERE datase
 -- name: delete_other_jobs
 WITH samples AS (
     DELETE FROM export_sample USING job WHERE job.id = job_id AND dataset_id = :dataset_id
+), labelled AS (
+    DELETE FROM auto_label_sample USING job WHERE job.id = job_id AND dataset_id = :dataset_id
+), examples AS (
+    DELETE FROM auto_label_example USING job WHERE job.id = job_id AND dataset_id = :dataset_id
 )
 DELETE FROM job WHERE dataset_id = :dataset_id AND id <> :job_id
 

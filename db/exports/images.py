@@ -4,14 +4,31 @@ import base64
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Protocol, TypeVar
 
 from db.errors import StorageError
-from db.exports.records import ExportedSample
 from db.storage import Head, ObjectMissing, RootMissing, Store
 
 READ_BYTES, READ_FILES = 16 * 1024**2, 64  # of images in memory at once, at most; of one image, if that is larger
 MAX_REPORTED: Final = 9_900  # missing images that have a warning: a job has 10,000
+
+
+class ImageFile(Protocol):
+    """A sample's file, as it was last read. `source_path`: where its bytes are; `number`: of the sample in its job."""
+
+    @property
+    def number(self) -> int: ...
+    @property
+    def path(self) -> str: ...
+    @property
+    def source_path(self) -> str: ...
+    @property
+    def etag(self) -> str: ...
+    @property
+    def size(self) -> int: ...
+
+
+SomeFile = TypeVar("SomeFile", bound=ImageFile)
 
 
 @dataclass(slots=True)
@@ -48,9 +65,9 @@ class Images:
     missing: Missing
     warnings: list[tuple[str, str]] = field(default_factory=list)
 
-    def divided(self, page: Sequence[ExportedSample]) -> list[list[ExportedSample]]:
+    def divided(self, page: Sequence[SomeFile]) -> list[list[SomeFile]]:
         """Parts of a page whose images fit into memory."""
-        parts: list[list[ExportedSample]] = []
+        parts: list[list[SomeFile]] = []
         size = 0
         for sample in page:
             size += sample.size
@@ -60,7 +77,7 @@ class Images:
             parts[-1].append(sample)
         return parts
 
-    async def read(self, batch: Sequence[ExportedSample], is_new: Sequence[bool]) -> list[bytes | None]:
+    async def read(self, batch: Sequence[ImageFile], is_new: Sequence[bool]) -> list[bytes | None]:
         """The bytes of new images. One that is gone, or is another by now, is missing from here on."""
         samples = zip(batch, is_new, strict=True)
         unread = [sample for sample, new in samples if new and sample.number not in self.missing]
@@ -83,7 +100,7 @@ class Images:
                 raise StorageError(f"`{sample.path}` cannot be read. {head.message}") from head
         return [found.get(sample.number) for sample in batch]
 
-    def miss(self, sample: ExportedSample, why: str) -> None:
+    def miss(self, sample: ImageFile, why: str) -> None:
         self.missing.add(sample.number)
         if self.missing.count <= MAX_REPORTED:
             self.warnings.append((sample.path, why))

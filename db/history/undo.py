@@ -28,7 +28,8 @@ from db.queries.types.change import is_own_labelling
 SQL: Final = sql.load(__file__)
 SUMMARY: Final = 200  # characters of the undone change's summary
 MAX_SPAN: Final = 100  # changes of a job that are undone by the same statements
-JOBS: Final = {"SyncJob": "SYNC", "ImportJob": "IMPORT"}  # whose changes can be undone together, by type
+# Whose changes can be undone together, by type.
+JOBS: Final = {"SyncJob": "SYNC", "ImportJob": "IMPORT", "AutoLabelJob": "AUTO_LABEL"}
 NO_FACTS: Final = {*FILE, *LABELLING, "created_at", "added_at"}  # columns of a sample that nobody sets by themselves
 
 
@@ -68,8 +69,8 @@ async def undo(session: AsyncSession, change_id: int, *, by: Identity) -> Undone
 
 
 async def undo_job(session: AsyncSession, job_id: int, *, by: Identity, type_name: str) -> Undone:
-    """Make what the changes of a sync or an import touched what it was before, the latest first, as one change. Those
-    that were undone before stay undone. Refused as a whole where later changes touched the same."""
+    """Make what the changes of a sync, an import or an auto labelling touched what it was before, the latest first, as
+    one change. Those that were undone before stay undone. Refused as a whole where later changes touched the same."""
     found = await session.exec(
         select(Job.dataset_id, Job.status)
         .join(Dataset, col(Dataset.id) == Job.dataset_id)
@@ -77,9 +78,10 @@ async def undo_job(session: AsyncSession, job_id: int, *, by: Identity, type_nam
     )
     job = found.one_or_none()
     if job is None or not by.sees(job[0]):
-        raise NotFound("There is no such sync or import; list them with `dataset { jobs }`.", code="JOB_NOT_FOUND")
+        message = "There is no such sync, import or auto labelling; list them with `dataset { jobs }`."
+        raise NotFound(message, code="JOB_NOT_FOUND")
     if not by.may(Scope.MANAGE):
-        message = "Undoing a sync or an import needs the scope manage."
+        message = "Undoing a job needs the scope manage."
         raise Forbidden(message, needed=Scope.MANAGE.name, held=by.scope.name)
     dataset_id, status = job
     if status in jobs.ACTIVE:
@@ -121,6 +123,8 @@ def _spans(revisions: Sequence[int]) -> list[tuple[int, int]]:
 def _summary_of_job(undone: Sequence[asyncpg.Record]) -> str:
     if len(undone) == 1:
         return f"Undid: {undone[0]['summary'][:SUMMARY]}"
+    if undone[0]["kind"] == "SUGGEST_ANNOTATIONS":
+        return f"Undid: Auto labelling, {len(undone)} changes"
     return f"Undid: {undone[0]['summary'].partition(':')[0]}, {len(undone)} changes"
 
 

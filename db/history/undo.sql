@@ -77,7 +77,7 @@ WITH RECURSIVE step AS (
     UNION ALL
     SELECT step.change_id, c.undone_by, step.steps + 1 FROM step JOIN change c ON c.id = step.undone_by
 )
-SELECT c.id, c.revision, c.summary, c.undoable, last.steps % 2 = 0 AS in_force
+SELECT c.id, c.revision, c.kind, c.summary, c.undoable, last.steps % 2 = 0 AS in_force
 FROM (SELECT change_id, max(steps) AS steps FROM step GROUP BY change_id) last JOIN change c ON c.id = last.change_id
 ORDER BY c.revision
 

@@ -2,11 +2,13 @@
 
 from db.jobs.batches import MAX_EXAMPLES, Batch, Fenced, LabelWarning, in_batch
 from db.jobs.queue import (
+    ABILITIES,
     ACTIVE,
     FOREGROUND,
     LONG_TIMEOUT,
     QUEUE_CHANNEL,
     TYPE_NAMES,
+    Ability,
     Claim,
     Kind,
     cancel,

@@ -1,9 +1,15 @@
 -- name: insert_job
 -- A second active sync or import of a dataset violates the index job_one_active, a second dry run of a sync the index
--- job_one_dry_run, a second manifest of a version the index job_one_manifest; none of them is inserted.
-INSERT INTO job (dataset_id, kind, requested_by, arguments, version_id, format, is_dry_run)
+-- job_one_dry_run, a second manifest of a version the index job_one_manifest, a second auto labelling of a dataset the
+-- index job_one_auto_label; none of them is inserted.
+INSERT INTO job (dataset_id, kind, requested_by, arguments, version_id, format, is_dry_run, needs, waits_for)
 SELECT id, :kind, :requested_by, :arguments::text::jsonb, :version_id, :arguments::text::jsonb ->> 'format',
-       coalesce((:arguments::text::jsonb ->> 'dry_run')::boolean, false)
+       coalesce((:arguments::text::jsonb ->> 'dry_run')::boolean, false), :needs::text,
+       CASE WHEN :needs::text IS NOT NULL AND NOT EXISTS (
+           SELECT FROM pg_locks
+           WHERE locktype = 'advisory' AND classid = :ability_class::int::oid AND objid = :need_number::int::oid
+             AND objsubid = 2 AND granted AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+       ) THEN :needs::text END
 FROM dataset WHERE id = :dataset_id AND (deleted_at IS NULL OR :kind = 'PURGE')
 ON CONFLICT DO NOTHING
 RETURNING id
@@ -37,13 +43,14 @@ RETURNING status
 
 -- name: claim
 -- Of all that is due, first what somebody may wait for who manages the dataset: exports and dry runs of syncs, which whoever
--- may read may start, take turns among themselves for what is left.
+-- may read may start, take turns among themselves for what is left. Without jobs that need what this worker lacks.
 UPDATE job SET status = 'RUNNING', epoch = epoch + 1, worker = :worker, step = step + 1, claims = claims + 1,
-               attempts = attempts + 1, heartbeat_at = clock_timestamp(),
+               attempts = attempts + 1, heartbeat_at = clock_timestamp(), waits_for = NULL,
                started_at = coalesce(started_at, clock_timestamp())
 WHERE id = coalesce(
     (SELECT id FROM job
      WHERE status = 'QUEUED' AND due_at <= now() AND NOT (kind = 'EXPORT' OR kind = 'SYNC' AND is_dry_run)
+       AND (needs IS NULL OR needs = ANY(:abilities::text[]))
      ORDER BY due_at, id LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED),
     (SELECT id FROM job
      WHERE status = 'QUEUED' AND due_at <= now() AND (kind = 'EXPORT' OR kind = 'SYNC' AND is_dry_run) AND :of_readers
@@ -92,14 +99,36 @@ WHERE status = 'RUNNING' AND (
 ORDER BY dataset_id, id
 FOR NO KEY UPDATE SKIP LOCKED
 
+-- name: note_waiting
+-- Queued jobs for which a living worker has just come or gone. A worker holds the lock of what it is able to do.
+WITH queued AS MATERIALIZED (
+    SELECT id, needs, waits_for FROM job WHERE status = 'QUEUED' AND needs IS NOT NULL
+    ORDER BY dataset_id, id FOR NO KEY UPDATE SKIP LOCKED
+), able AS MATERIALIZED (
+    SELECT name FROM unnest(:names::text[], :numbers::int[]) AS ability (name, number)
+    WHERE EXISTS (
+        SELECT FROM pg_locks
+        WHERE locktype = 'advisory' AND classid = :ability_class::int::oid AND objid = ability.number::oid AND objsubid = 2
+          AND granted AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+    )
+)
+UPDATE job SET waits_for = wanted.waits_for, step = step + 1
+FROM (
+    SELECT id, CASE WHEN needs IN (SELECT name FROM able) THEN NULL ELSE needs END AS waits_for FROM queued
+) AS wanted
+WHERE job.id = wanted.id AND job.waits_for IS DISTINCT FROM wanted.waits_for
+RETURNING job.id
+
 -- name: clear_staging
--- What a sync, an import or an export prepared, or was given.
+-- What a sync, an import, an export or an auto labelling prepared, or was given.
 WITH objects AS (DELETE FROM sync_object WHERE job_id = :job_id),
      unchanged AS (DELETE FROM sync_unchanged WHERE job_id = :job_id),
      sidecars AS (DELETE FROM sync_sidecar WHERE job_id = :job_id),
      items AS (DELETE FROM sync_item WHERE job_id = :job_id),
      samples AS (DELETE FROM export_sample WHERE job_id = :job_id),
-     files AS (DELETE FROM import_file WHERE job_id = :job_id)
+     files AS (DELETE FROM import_file WHERE job_id = :job_id),
+     labelled AS (DELETE FROM auto_label_sample WHERE job_id = :job_id),
+     examples AS (DELETE FROM auto_label_example WHERE job_id = :job_id)
 DELETE FROM import_line WHERE job_id = :job_id
 
 -- name: beat
@@ -165,3 +194,10 @@ SELECT pg_try_advisory_lock(:lock_class, :worker)
 
 -- name: unlock_worker
 SELECT pg_advisory_unlock(:lock_class, :worker)
+
+-- name: lock_ability
+-- Shared by all workers that have it, as long as their connections last.
+SELECT pg_try_advisory_lock_shared(:ability_class, :number)
+
+-- name: unlock_ability
+SELECT pg_advisory_unlock_shared(:ability_class, :number)

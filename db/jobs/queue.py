@@ -17,7 +17,7 @@ notify in a transaction that labels: commits that notify wait for one another.
 """
 
 import secrets
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Collection, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -35,7 +35,8 @@ from db.postgres.models import Job
 from db.postgres.outages import ANY_ERROR
 
 SQL: Final = sql.load(__file__, "jobs.sql")
-Kind = Literal["SYNC", "PURGE", "MANIFEST", "IMPORT", "EXPORT"]
+Kind = Literal["SYNC", "PURGE", "MANIFEST", "IMPORT", "EXPORT", "AUTO_LABEL"]
+Ability = Literal["VISION"]  # what a job may need of its worker, and not every worker has
 ACTIVE: Final = ("QUEUED", "RUNNING")
 # The kinds of jobs that clients see, and their GraphQL types.
 TYPE_NAMES: Final[Mapping[str, str]] = {
@@ -44,6 +45,7 @@ TYPE_NAMES: Final[Mapping[str, str]] = {
     "MANIFEST": "ManifestJob",
     "EXPORT": "ExportJob",
     "LARGE_CHANGE": "LargeChangeJob",
+    "AUTO_LABEL": "AutoLabelJob",
 }
 FOREGROUND: Final = "LARGE_CHANGE"  # the kind of jobs that requests do themselves: they are never queued
 
@@ -54,6 +56,8 @@ MAX_CLAIMS = 25
 LONG_TIMEOUT = 3_600.0  # seconds
 LEASE: Final = timedelta(seconds=15)  # without a heartbeat, after which a job is taken over
 LOCK_CLASS: Final = 2  # of the workers' advisory locks
+ABILITY_CLASS: Final = 7  # of the locks that workers share which have an ability
+ABILITIES: Final[Mapping[Ability, int]] = {"VISION": 1}  # and the numbers of these locks
 STOPPED: Final = "The server was stopped before the change was done, and nothing was changed. Send it again."
 CHANNEL: Final = "labelgraph"  # a job or a dataset changed
 QUEUE_CHANNEL: Final = "labelgraph_queue"  # a job was queued
@@ -93,8 +97,10 @@ async def enqueue(
     requested_by: str,
     arguments: Mapping[str, Any] | None = None,
     version_id: int | None = None,
+    needs: Ability | None = None,
 ) -> int | None:
-    """A new job, seen by workers when the transaction commits. None: one of its kind is active already."""
+    """A new job, seen by workers when the transaction commits. None: one of its kind is active already. `needs`: only
+    workers with this ability run it."""
     job_id: int | None = await sql.value(
         session,
         SQL.insert_job,
@@ -103,6 +109,9 @@ async def enqueue(
         requested_by=requested_by,
         arguments=orjson.dumps(dict(arguments or {})).decode(),
         version_id=version_id,
+        needs=needs,
+        ability_class=ABILITY_CLASS,
+        need_number=None if needs is None else ABILITIES[needs],
     )
     if job_id is not None:
         await notify_workers(session)
@@ -156,28 +165,39 @@ async def cancel_all(session: AsyncSession, dataset_id: int) -> None:
 
 
 @asynccontextmanager
-async def register_worker(connection: asyncpg.Connection) -> AsyncGenerator[int, None]:
-    """Lock a new worker's number, which is returned, as long as the connection lasts and at most for the block."""
+async def register_worker(
+    connection: asyncpg.Connection, abilities: Collection[Ability] = ()
+) -> AsyncGenerator[int, None]:
+    """Lock a new worker's number, which is returned, and its abilities, as long as the connection lasts and at most for
+    the block."""
     worker = secrets.randbelow(2**31)
     while not await sql.value(connection, SQL.lock_worker, lock_class=LOCK_CLASS, worker=worker):
         worker = secrets.randbelow(2**31)
+    locks = [{"ability_class": ABILITY_CLASS, "number": ABILITIES[each]} for each in abilities]
+    for lock in locks:  # nobody holds one alone
+        await sql.run(connection, SQL.lock_ability, **lock)
     try:
         yield worker
     finally:
         with suppress(*ANY_ERROR):
-            if not connection.is_closed():  # else Postgres has freed it
+            if not connection.is_closed():  # else Postgres has freed them
                 await sql.run(connection, SQL.unlock_worker, lock_class=LOCK_CLASS, worker=worker)
+                for lock in locks:
+                    await sql.run(connection, SQL.unlock_ability, **lock)
 
 
-async def claim(database: Database, worker: int, *, of_readers: bool = True) -> Claim | None:
-    """The job that is due first, now running under a new epoch. None: no job is due. `of_readers`: also those that come
-    last.
+async def claim(
+    database: Database, worker: int, abilities: Collection[Ability] = (), *, of_readers: bool = True
+) -> Claim | None:
+    """The job that is due first, of those that need no other abilities, now running under a new epoch. None: no job is
+    due. `of_readers`: also those that come last.
 
     A job that was claimed too often without progress fails here.
     """
     while True:
         async with database.writing() as session:
-            row = await sql.first(session, SQL.claim, worker=worker, of_readers=of_readers)
+            values = {"worker": worker, "abilities": list(abilities), "of_readers": of_readers}
+            row = await sql.first(session, SQL.claim, **values)
             if row is None:
                 return None
             await notify(session, "job", row["id"])
@@ -226,9 +246,14 @@ async def release(database: Database, claim: Claim, *, refund_attempt: bool, aft
 
 
 async def sweep(database: Database) -> list[int]:
-    """Return the jobs of dead workers to the queue. The ids of those that were not canceled in between."""
+    """Return the jobs of dead workers to the queue, and note for which queued ones there is no living worker. The ids
+    of those that were returned, and not canceled in between."""
     requeued = []
     async with database.writing() as session:
+        names, numbers = list(ABILITIES), list(ABILITIES.values())
+        values = {"names": names, "numbers": numbers, "ability_class": ABILITY_CLASS}
+        for row in await sql.run(session, SQL.note_waiting, **values):
+            await notify(session, "job", row["id"])
         for row in await sql.run(session, SQL.orphans, lease=LEASE, lock_class=LOCK_CLASS, foreground=FOREGROUND):
             if row["kind"] == FOREGROUND:
                 await _finish(session, row["id"], row["epoch"], "FAILED", Unavailable(STOPPED))

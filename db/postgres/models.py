@@ -375,6 +375,8 @@ class Job(SQLModel, table=True):
     missing: int = BIGINT
     beyond: int = BIGINT
     unchanged: int | None = BIGINT
+    needs: str | None = TEXT  # of the worker that runs it
+    waits_for: str | None = TEXT  # the same, while no living worker has it
 
 
 class JobWarning(SQLModel, table=True):
@@ -472,6 +474,61 @@ class ImportNotice(SQLModel, table=True):
     kind: str = TEXT
     count: int = BIGINT
     examples: list[str] = TEXTS
+
+
+class AutoLabel(SQLModel, table=True):
+    """What an auto labelling job does, and what came of it."""
+
+    __tablename__ = "auto_label"
+
+    job_id: int = KEY
+    dataset_id: int = BIGINT
+    model_kind: str = TEXT
+    min_confidence: float = DOUBLE
+    model_id: int | None = BIGINT
+    sample_count: int = Field(default=0, sa_type=BigInteger)
+    evaluated_count: int | None = BIGINT
+    accuracy: float | None = DOUBLE
+
+
+class AutoLabelScore(SQLModel, table=True):
+    """A label of an auto labelling job: left out, or with what the evaluation found."""
+
+    __tablename__ = "auto_label_score"
+
+    id: int = assigned_key()
+    job_id: int = BIGINT
+    label_id: int = BIGINT
+    name: str = ORDERED_TEXT
+    sample_count: int = BIGINT
+    is_left_out: bool
+    precision: float | None = DOUBLE
+    recall: float | None = DOUBLE
+    support: int | None = BIGINT
+
+
+class AutoLabelConfusion(SQLModel, table=True):
+    """How many evaluated samples with one label were taken for another, or for the same."""
+
+    __tablename__ = "auto_label_confusion"
+
+    id: int = assigned_key()
+    job_id: int = BIGINT
+    actual: str = ORDERED_TEXT
+    predicted: str = ORDERED_TEXT
+    count: int = BIGINT
+
+
+class AutoLabelThreshold(SQLModel, table=True):
+    """What suggestions with at least a confidence were like, of the samples of an evaluation."""
+
+    __tablename__ = "auto_label_threshold"
+
+    id: int = assigned_key()
+    job_id: int = BIGINT
+    min_confidence: float = DOUBLE
+    share: float = DOUBLE
+    precision: float | None = DOUBLE
 
 
 class Token(SQLModel, table=True):

@@ -7,6 +7,7 @@ from db.queries.compile_context import ObjectType
 from db.queries.connections import DISTANCE, PAGE_INFO, connection_types
 from db.queries.types import (
     annotation,
+    auto_label,
     change,
     comparison,
     dataset,
@@ -44,6 +45,7 @@ TYPES: Mapping[str, ObjectType] = {
         *(job.SYNC_JOB, job.IMPORT_JOB, job.MANIFEST_JOB, job.JOB_ERROR, job.JOB_WARNING, job.IGNORED_FILES),
         *(job.EXPORT_JOB, job.EXPORT_FILE, job.EXPORT_SUMMARY),
         *(job.SYNC_EXAMPLES, job.IMPORTED_LABEL, job.IMPORT_NOTICE, job.LARGE_CHANGE_JOB),
+        *auto_label.AUTO_LABEL_TYPES,
         *facets.FACET_TYPES,
         *duplicates.DUPLICATE_TYPES,
         PAGE_INFO,

@@ -3,6 +3,7 @@
 from strawberry.tools import create_type
 
 from schema.mutations.annotations import annotate_samples
+from schema.mutations.auto_labelling import start_auto_labeling
 from schema.mutations.changes import undo_change
 from schema.mutations.datasets import create_dataset, delete_dataset, update_dataset
 from schema.mutations.embeddings import delete_embeddings, put_embeddings
@@ -23,6 +24,7 @@ Mutation = create_type(
         *(suggest_annotations, decide_suggestions),
         *(sync_dataset, cancel_job, import_annotations, import_manifest, export_dataset),
         *(put_embeddings, delete_embeddings),
+        start_auto_labeling,
         *(upload_samples, request_uploads, complete_uploads, request_import_upload),
         *(publish_version, set_current_version, delete_version, write_manifest),
         undo_change,

@@ -16,8 +16,8 @@ class UndoChangeInput:
     change_id: strawberry.ID | None = strawberry.field(default=None, description="Global id of the change.")
     job_id: strawberry.ID | None = strawberry.field(
         default=None,
-        description="Global id of an import or a sync that has ended: all of its changes are undone, the latest first, "
-        "as one change, or none of them. Those that were undone before stay undone.",
+        description="Global id of an import, a sync or an auto labelling that has ended: all of its changes are "
+        "undone, the latest first, as one change, or none of them. Those that were undone before stay undone.",
     )
 
 
@@ -27,8 +27,8 @@ class UndoChangePayload(OfDataset):
 
 
 @strawberry.mutation(
-    description="Undoes one change of the working set, or all changes of an import or a sync, also if they are not the "
-    "latest, and keeps all other changes. Samples, labels and annotations are restored with their ids. Refused with "
+    description="Undoes one change of the working set, or all changes of a job, also if they are not the latest, and "
+    "keeps all other changes. Samples, labels and annotations are restored with their ids. Refused with "
     "CONFLICT if later changes affect the same objects: undo those in `details.changes` first. Refused with "
     "VALIDATION_FAILED if the change deleted source files or the job changed nothing, with DATASET_BUSY while the job "
     "is active. A token with the scope LABEL may undo its own labelling, and its own undoing of it; other changes are "

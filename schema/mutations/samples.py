@@ -215,9 +215,13 @@ SampleSelectionInput.__strawberry_definition__.from_input = lambda _type, value,
 
 
 def selected(info: Info, input: SelectedSamplesInput, expected_count: int | None) -> Selection:
+    return selection(info, cast(Mapping[str, Any], input.select), expected_count)
+
+
+def selection(info: Info, select: Mapping[str, Any], expected_count: int | None = None) -> Selection:
     """Raises Invalid for a filter that may select more than the client meant."""
     limit = info.context.limits.max_ids
-    match cast(Mapping[str, Any], input.select):
+    match select:
         case {"ids": ids}:
             if len(ids) > limit:
                 message = f"At most {limit} ids are accepted in one call; for more, select by filter."

@@ -37,7 +37,7 @@ class JobError:
 
 @strawberry.interface(
     description="Work that takes a while, and mostly goes on after the request that started it: a sync, an import, an "
-    "export, writing a manifest, or a mutation that changes many samples."
+    "export, writing a manifest, suggestions of a model, or a mutation that changes many samples."
 )
 class Job(Node):
     status: JobStatus = strawberry.field(description="Whether the job is waiting, running, or has ended, and how.")

@@ -89,7 +89,7 @@ async def test_a_claim_reads_the_index_of_due_jobs(dataset: DatasetFixture) -> N
     async with dataset.database.reading() as connection:
         await connection.execute("SET enable_seqscan = off; SET plan_cache_mode = force_generic_plan")
         await connection.execute(f"PREPARE claim AS {statement}")
-        plan = "\n".join(row[0] for row in await connection.fetch("EXPLAIN EXECUTE claim (7, true)"))
+        plan = "\n".join(row[0] for row in await connection.fetch("EXPLAIN EXECUTE claim (7, '{}', true)"))
         await connection.execute("DEALLOCATE claim; RESET enable_seqscan; RESET plan_cache_mode")
     assert "Index Scan using job_due" in plan
 

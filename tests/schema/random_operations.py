@@ -256,7 +256,7 @@ class Writer:
             makers["kinds"] = lambda: [Word(kind) for kind in self.some((*CHANGES, "IMPORT"), 3)]
             makers["actors"] = lambda: self.some(people, 3)
         else:
-            kinds = ("SYNC", "IMPORT", "EXPORT", "LARGE_CHANGE")
+            kinds = ("SYNC", "IMPORT", "EXPORT", "LARGE_CHANGE", "AUTO_LABEL")
             makers["kinds"] = lambda: [Word(kind) for kind in self.some(kinds, 3)]
             makers["statuses"] = lambda: [Word(each) for each in self.some(("SUCCEEDED", "RUNNING", "QUEUED"), 3)]
             makers["requestedBy"] = lambda: self.some(people, 3)

@@ -119,12 +119,16 @@ def _schema() -> tuple[LabelgraphSchema, GraphQLSchema]:
     return schema, schema_of(schema.as_str())
 
 
+KINDS = {"IMPORT": "ImportJob", "EXPORT": "ExportJob", "AUTO_LABEL": "AutoLabelJob"}
+
+
 async def learn(reads: ReadFixture) -> None:
     """Every id, and every cursor with its row."""
     rows = reads.tables.rows
     id_tables = {"Dataset": "dataset", "Sample": "sample", "Label": "label", "Change": "change", "SyncJob": "job"}
     id_tables |= {"Annotation": "annotation", "Model": "model"}
-    id_tables["ImportJob"] = id_tables["ExportJob"] = id_tables["LargeChangeJob"] = "job"
+    for kind in ("ImportJob", "ExportJob", "LargeChangeJob", "AutoLabelJob"):
+        id_tables[kind] = "job"
     ids = [f"{kind}:{row['id']}" for kind, table in id_tables.items() for row in rows[table][:8]]
     ids += [
         "Sample:99999999",
@@ -153,7 +157,7 @@ async def learn(reads: ReadFixture) -> None:
         found[name] = _learned(reads, name, "dataset", data["datasets"]["edges"])
     for job in rows["job"]:
         warnings = [row for row in rows["job_warning"] if row["job_id"] == job["id"]]
-        kind = {"IMPORT": "ImportJob", "EXPORT": "ExportJob"}.get(job["kind"], "SyncJob")
+        kind = KINDS.get(job["kind"], "SyncJob")
         if job["kind"] == "LARGE_CHANGE":
             continue  # it has no warnings
         source = f'{{ node(id: "{kind}:{job["id"]}") {{ ... on {kind} {{ warnings {{ edges {{ cursor }} }} }} }} }}'

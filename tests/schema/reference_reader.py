@@ -14,6 +14,7 @@ from typing import Any
 
 from graphql import ExecutionResult, GraphQLSchema, execute_sync, parse
 
+from tests.schema.reference_auto_labels import AutoLabelJob
 from tests.schema.reference_jobs import ExportJob, ImportJob, SyncJob
 from tests.schema.reference_lists import (
     directory_below,
@@ -74,6 +75,7 @@ class Query:
             "ExportJob": ("job", ExportJob),
             "LargeChangeJob": ("job", LargeChangeJob),
             "Model": ("model", Model),
+            "AutoLabelJob": ("job", AutoLabelJob),
         }
         if kind not in by_type or not is_number(number):
             return None
@@ -164,7 +166,7 @@ class Dataset(Thing):
         return []  # tests/schema/test_embeddings.py has some
 
     def activeJob(self, _info: Any) -> Any:
-        active = [row for row in self._jobs() if row["status"] in ("QUEUED", "RUNNING") and row["kind"] != "EXPORT"]
+        active = [row for row in self._jobs() if row["status"] in ("QUEUED", "RUNNING") and row["kind"] in EXCLUSIVE]
         return job(self.tables, active[0]) if active else None
 
     def _jobs(self) -> list[Row]:
@@ -427,11 +429,13 @@ class LargeChangeJob(SyncJob):
         return Change(self.tables, found[0]) if found else None
 
 
+EXCLUSIVE = ("SYNC", "IMPORT")
 JOBS: Mapping[str, type[SyncJob]] = {
     "SYNC": SyncJob,
     "IMPORT": ImportJob,
     "EXPORT": ExportJob,
     "LARGE_CHANGE": LargeChangeJob,
+    "AUTO_LABEL": AutoLabelJob,
 }
 
 

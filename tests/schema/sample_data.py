@@ -106,6 +106,7 @@ async def _fill_dataset(connection: asyncpg.Connection, chance: random.Random, d
     await _make_jobs(connection, chance, dataset)
     await _make_exports(connection, dataset)
     await _make_large_changes(connection, dataset)
+    await _make_auto_labels(connection, dataset)
 
 
 async def _make_past(connection: asyncpg.Connection, dataset: int) -> None:
@@ -176,6 +177,50 @@ async def _make_large_changes(connection: asyncpg.Connection, dataset: int) -> N
                 job,
                 dataset,
             )
+
+
+async def _make_auto_labels(connection: asyncpg.Connection, dataset: int) -> None:
+    """One that was evaluated and suggested, and one that waits."""
+    done, waiting = [
+        await connection.fetchval(
+            """INSERT INTO job (dataset_id, kind, status, scanned, added, labeled, kept, missing, skipped, needs,
+                                waits_for, requested_by, created_at)
+            VALUES ($1, 'AUTO_LABEL', $2, 60, 12, 11, 3, 2, 1, 'VISION', $3, 'ann', $4) RETURNING id""",
+            dataset,
+            status,
+            need,
+            NOW - timedelta(days=days),
+        )
+        for status, need, days in (("SUCCEEDED", None, 2), ("QUEUED", "VISION", 1))
+    ]
+    await connection.execute(
+        """INSERT INTO auto_label (job_id, dataset_id, model_kind, min_confidence, model_id, sample_count,
+                                   evaluated_count, accuracy)
+        VALUES ($1, $3, 'BUILT_IN', 0.9, (SELECT min(id) FROM model WHERE dataset_id = $3), 70, 50, 0.84),
+               ($2, $3, 'ONNX', 0.5, NULL, 0, NULL, NULL)""",
+        done,
+        waiting,
+        dataset,
+    )
+    await connection.execute(
+        """INSERT INTO auto_label_score (job_id, label_id, name, sample_count, is_left_out, precision, recall, support)
+        SELECT $1::bigint, id, name, 9 + id % 3, id % 3 = 0, nullif(0.75, id % 2 * 0.75), 0.5, 9 + id % 3
+        FROM label WHERE dataset_id = $2
+        UNION ALL SELECT $1::bigint, 99999999, 'gone "1"', 2, true, NULL, NULL, NULL""",
+        done,
+        dataset,
+    )
+    await connection.execute(
+        "INSERT INTO auto_label_confusion (job_id, actual, predicted, count) VALUES ($1, 'cat', '狗', 2)", done
+    )
+    await connection.execute(
+        """INSERT INTO auto_label_threshold (job_id, min_confidence, share, precision)
+        VALUES ($1, 0.5, 0.75, 0.8), ($1, 0.9, 0, NULL)""",
+        done,
+    )
+    await connection.execute(
+        "INSERT INTO job_warning (job_id, path, message, count) VALUES ($1, 'a.jpg', 'It has no answer.', 1)", done
+    )
 
 
 ATTRIBUTES = (None, '{"difficult": true}', '{"truncated": true, "pose": "Left \\"1\\""}', '{"occluded": true}')

@@ -21,6 +21,7 @@ from tests.conftest import ROOT
 
 # Where the words of an enum that no client sends are written; FORMS says how, where not simply in quotes.
 WRITTEN = {
+    "AutoLabelModelKind": ("db/auto_labelling/models.py",),
     "AnnotationOrigin": (
         *("db/labelling/annotations.py", "db/labelling/suggestions/*.sql", "db/ingest/decide.py"),
         "db/ingest/uploads/*.py",
@@ -29,6 +30,7 @@ WRITTEN = {
     "ErrorCode": ("db/**/*.py", "schema/**/*.py", "api/**/*.py"),
     "ImportNoticeKind": ("db/ingest/**/*.py",),
     "IgnoredReason": ("db/ingest/sync/*.py", "db/ingest/sync/*.sql", "db/storage/*.py"),
+    "JobNeed": ("db/queries/types/auto_label.py",),
     "JobStatus": ("db/jobs/*.py",),
     "ServerFeature": ("db/queries/roots.py",),
     "SyncEffect": ("db/ingest/**/*.py",),

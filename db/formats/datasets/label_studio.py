@@ -109,18 +109,27 @@ def _value(annotation: ParsedAnnotation, width: int, height: int) -> tuple[str, 
 
 
 def _configuration(facts: DatasetFacts) -> Iterator[str]:
+    controls = () if facts.type == "IMAGE_CLASSIFICATION" else CONTROLS
+    yield from configuration([(label.name, label.color) for label in facts.labels], controls, choice="multiple")
+
+
+def configuration(
+    labels: Sequence[tuple[str, str | None]], controls: Sequence[str], *, choice: str | None
+) -> Iterator[str]:
+    """The lines of a project's configuration, with these labels and their colours: `controls` draw shapes, `choice`
+    says whether an image has a `single` label or `multiple`; None: it has shapes only."""
     yield "<View>"
     yield '  <Image name="image" value="$image"/>'
-    if facts.type != "IMAGE_CLASSIFICATION":
-        for control in CONTROLS:
-            yield f'  <{control} name="{control.removesuffix("Labels").lower()}" toName="image">'
-            for label in facts.labels:
-                color = "" if label.color is None else f' background="{label.color}"'
-                yield f"    <Label value={quoteattr(xml_text(label.name, escaped=False))}{color}/>"
-            yield f"  </{control}>"
-    yield '  <Choices name="choice" toName="image" choice="multiple">'
-    for label in facts.labels:
-        yield f"    <Choice value={quoteattr(xml_text(label.name, escaped=False))}/>"
-    yield "  </Choices>"
+    for control in controls:
+        yield f'  <{control} name="{control.removesuffix("Labels").lower()}" toName="image">'
+        for name, color in labels:
+            background = "" if color is None else f' background="{color}"'
+            yield f"    <Label value={quoteattr(xml_text(name, escaped=False))}{background}/>"
+        yield f"  </{control}>"
+    if choice is not None:
+        yield f'  <Choices name="choice" toName="image" choice="{choice}">'
+        for name, _ in labels:
+            yield f"    <Choice value={quoteattr(xml_text(name, escaped=False))}/>"
+        yield "  </Choices>"
     yield "</View>"
     yield ""

@@ -13,9 +13,12 @@ from db.postgres.models import metadata
 # Tables that only statements in SQL use.
 WITHOUT_MODEL: Final = frozenset(
     {
+        "auto_label_example",
+        "auto_label_sample",
         "embedding",
         "export_sample",
         "idempotency",
+        "image_feature",
         "import_file",
         "import_line",
         "import_upload",

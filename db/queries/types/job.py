@@ -213,7 +213,7 @@ IMPORT_NOTICE = RowType(
 
 JOBS = timeline(
     "job",
-    ("SyncJob", "ImportJob", "ManifestJob", "ExportJob", "LargeChangeJob"),
+    ("SyncJob", "ImportJob", "ManifestJob", "ExportJob", "LargeChangeJob", "AutoLabelJob"),
     "created_at",
     ID,
     {"statuses": "status", "requestedBy": "requested_by", "kinds": "kind"},

@@ -10,6 +10,8 @@ from datetime import UTC, datetime
 from typing import Any, Final
 from urllib.parse import parse_qs, unquote, urlsplit
 
+import orjson
+
 from db.errors import Invalid
 from db.formats.annotations import Author, ParsedAnnotation
 from db.formats.datasets.readers import turned, values
@@ -39,6 +41,15 @@ def read(files: Files, options: ReadOptions) -> Iterator[ImageRecord | Problem]:
                     yield Problem(f"{name}#{part.pointer}", refused.message)
             if not has_task:
                 raise Invalid(f"{name} is no Label Studio file: it has no task with an image.")
+
+
+def of_prediction(prediction: Mapping[str, Any], kind: str, upright: tuple[int, int]) -> ImageRecord:
+    """What a machine learning backend answers about one image, for a dataset of this type. `upright`: the image's size
+    as viewers show it, whatever the backend says."""
+    size = dict(zip(("original_width", "original_height"), upright, strict=True))
+    results = [{**each, **size} for each in _list(prediction.get("result"))]
+    task = {"data": {"image": "image.png"}, "predictions": [{**prediction, "result": results}]}
+    return _Task("", Part("", 0, orjson.dumps(task)), ReadOptions(kind)).record()
 
 
 class _Task:

@@ -1,0 +1,92 @@
+"""Which models the server's owner allows: files below folders, and hosts of models behind HTTP."""
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, Self
+from urllib.parse import unquote, urlsplit
+
+from db.errors import Invalid
+from db.formats.names import excerpt, is_storable
+
+PORTS: Final = {"http": 80, "https": 443}
+MAX_URL: Final = 2_000  # characters of a URL, or of a path
+HOST: Final = re.compile(
+    r"(?:(?P<user>[^:@/]+):(?P<password>[^@/]*)@)?(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_.-]+):(?P<port>[0-9]{1,5})"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ModelHost:
+    """Where the server's owner allows models behind HTTP, and with which credentials they are asked."""
+
+    host: str
+    port: int
+    user: str | None = None
+    password: str | None = field(default=None, repr=False)
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Of `host:port` or `user:password@host:port`. Raises ValueError."""
+        found = HOST.fullmatch(text)
+        if found is None or not 0 < int(found["port"]) < 65_536:
+            raise ValueError("it should be hosts as models.example.com:9090, or user:password@models.example.com:9090")
+        user, password = (each and unquote(each) for each in (found["user"], found["password"]))
+        return cls(found["host"].strip("[]").lower(), int(found["port"]), user, password)
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """A URL that is allowed."""
+
+    url: str
+    host: ModelHost
+
+    @property
+    def name(self) -> str:
+        return f"{self.host.host}:{self.host.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class AllowedModels:
+    """`base`: the URL of this server as models behind HTTP reach it; None: as clients do."""
+
+    hosts: tuple[ModelHost, ...] = ()
+    folders: tuple[Path, ...] = ()
+    base: str | None = None
+
+    def address(self, url: str) -> Address:
+        """Raises Invalid for what is no URL, and for a host that the owner does not allow."""
+        try:
+            parts = urlsplit(url)
+            host, port = (parts.hostname or "").lower(), parts.port or PORTS.get(parts.scheme, 0)
+        except ValueError:
+            host, port, parts = "", 0, urlsplit("")
+        is_url = host and port and parts.scheme in PORTS and len(url) <= MAX_URL and url.isascii() and url.isprintable()
+        if not is_url or " " in url or parts.fragment:
+            raise Invalid(f"`{excerpt(url)}` is no URL as http://host:port/path.", path="model.http.url")
+        if "@" in parts.netloc:
+            message = "The URL of a model contains no user or password: the server's owner sets them with its host."
+            raise Invalid(message, path="model.http.url")
+        for allowed in self.hosts:
+            if (allowed.host, allowed.port) == (host, port):
+                return Address(url.rstrip("/"), allowed)
+        message = (
+            f"The server's owner does not allow models at {host}:{port}; the setting LABELGRAPH_MODEL_HOSTS lists what "
+            "is allowed."
+        )
+        raise Invalid(message, path="model.http.url")
+
+    def file(self, path: str) -> Path:
+        """The file of a model, links followed, and whether it is there. Accesses the disk. Raises INVALID_PATH."""
+        if not path or not is_storable(path) or len(path) > MAX_URL:
+            raise Invalid("`model.onnx.path` is the path of an ONNX file.", code="INVALID_PATH")
+        for folder in self.folders:
+            file = (folder / path).resolve()
+            if file.is_relative_to(folder) and file.suffix.lower() == ".onnx" and file.is_file():
+                return file
+        message = (
+            f"There is no ONNX file `{excerpt(path)}` below the folders that the server's owner allows; the setting "
+            "LABELGRAPH_MODELS lists them."
+        )
+        raise Invalid(message, code="INVALID_PATH")

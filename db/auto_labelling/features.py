@@ -1,0 +1,105 @@
+"""What the network makes of images, kept under the hashes of their contents: no image is read or looked at twice."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from db.auto_labelling.batches import Batches
+from db.auto_labelling.chosen import ChosenSample, LabelledDataset
+from db.auto_labelling.image_bytes import ImageBytes, open_images
+from db.concurrency_limits import gather_or_cancel
+from db.errors import ModelUnavailable
+from db.formats.decoding import Decoders
+from db.formats.images import UnreadableImage
+from db.jobs import Batch
+from db.postgres import sql
+from db.storage import Stores
+from db.vision import SIDE, VisionUnavailable
+
+if TYPE_CHECKING:
+    from db.vision.features import Network
+
+SQL: Final = sql.load(__file__)
+
+
+@dataclass(slots=True)
+class Found:
+    """By the samples' numbers: the packed features, or why there are none."""
+
+    features: dict[int, bytes] = field(default_factory=dict)
+    problems: dict[int, str] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Features:
+    """Those of one dataset's images, by one network. `read_count`: images that were read for this job."""
+
+    batches: Batches
+    images: ImageBytes
+    decoders: Decoders
+    network: "Network"
+    name: str
+    read_count: int = 0
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock)  # of the network, which takes a whole core
+
+    async def of(self, samples: Sequence[ChosenSample]) -> Found:
+        """Those of images that nobody has looked at yet are kept before this returns."""
+        async with self.batches.database.reading() as reader:
+            values = {"dataset_id": self.batches.job.dataset_id, "network": self.name}
+            rows = await sql.run(reader, SQL.kept, contents=[each.content for each in samples], **values)
+        kept = {row["content"]: row["vector"] for row in rows}
+        found = Found({each.number: kept[each.content] for each in samples if each.content in kept})
+        async for part in self.images.parts([each for each in samples if each.content not in kept]):
+            looked = await gather_or_cancel(self._look(data) for _, data in part)
+            new: dict[str, bytes] = {}
+            for (sample, _), result in zip(part, looked, strict=True):
+                if isinstance(result, bytes):
+                    found.features[sample.number] = new[sample.content] = result
+                else:
+                    found.problems[sample.number] = result
+            await self._keep(new)
+        return found
+
+    async def _look(self, data: bytes | str) -> bytes | str:
+        """Packed features, or a sentence."""
+        if isinstance(data, str):
+            return data
+        try:
+            pixels = await self.decoders.square(data, SIDE)
+        except UnreadableImage as refused:
+            return refused.message
+        async with self.turn:
+            return await asyncio.to_thread(_packed, self.network, pixels)
+
+    async def _keep(self, new: dict[str, bytes]) -> None:
+        self.read_count += len(new)
+
+        async def keep(batch: Batch) -> None:
+            values = {"dataset_id": self.batches.job.dataset_id, "network": self.name}
+            vectors = list(new.values())
+            await sql.run(batch.connection, SQL.keep, contents=list(new), vectors=vectors, **values)
+            batch.totals["scanned"] = self.read_count
+
+        if new:
+            await self.batches.commit(keep)
+
+
+def _packed(network: "Network", pixels: bytes) -> bytes:
+    from db.vision.features import pack
+
+    return pack(network.features(pixels))
+
+
+async def open_features(batches: Batches, dataset: LabelledDataset, stores: Stores, decoders: Decoders) -> Features:
+    """Raises ModelUnavailable, or StorageError."""
+    from db.vision.features import NAME, open_network
+
+    images = open_images(dataset, stores)
+    try:
+        network = await asyncio.to_thread(open_network)
+    except VisionUnavailable as error:
+        raise ModelUnavailable(error.message) from error
+    async with batches.database.writing() as session:
+        await sql.count(session, SQL.forget_others, dataset_id=dataset.id, network=NAME)
+    return Features(batches, images, decoders, network, NAME, dataset.read)

@@ -1,0 +1,222 @@
+"""An auto labelling: a model is asked about the samples, page by page, and what it suggests is written as changes.
+
+A batch commits its suggestions with the number of its last sample, behind which another worker goes on. The model's
+answers are made while the batch before is written.
+"""
+
+import logging
+import time
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import AsyncExitStack, aclosing
+from dataclasses import dataclass, field
+from typing import Final
+
+from db.auto_labelling import built_in, chosen, http_models, onnx
+from db.auto_labelling.allowed import AllowedModels
+from db.auto_labelling.answers import Answer, Guess, SuggestingModel
+from db.auto_labelling.batches import Batches
+from db.auto_labelling.chosen import LabelledDataset
+from db.auto_labelling.features import open_features
+from db.auto_labelling.image_bytes import open_images
+from db.auto_labelling.models import BuiltInModel, HttpModel, OnnxModel
+from db.auto_labelling.requests import model_of
+from db.concurrency_limits import one_ahead
+from db.errors import DomainError
+from db.formats.decoding import Decoders
+from db.formats.names import excerpt, is_storable, nfc
+from db.identity.tokens import Identity, Scope
+from db.jobs import Batch, Claim, LabelWarning
+from db.labelling.suggestions.models import ModelName
+from db.labelling.suggestions.suggest import SampleSuggestions, Suggestion, SuggestWith, suggest
+from db.postgres import sql
+from db.postgres.engine import Database
+from db.storage import Stores
+
+log = logging.getLogger(__name__)
+
+SQL: Final = sql.load(__file__)
+MAX_SAMPLES: Final = 1_000  # in one change
+MAX_ANNOTATIONS: Final = 20_000  # in one change, about
+MAX_GUESSES: Final = 1_000  # of one sample: the surest
+PAUSE: Final = 5.0  # seconds after which suggestions are written, if they are few
+ATTEMPTS: Final = 3  # of a batch, while labels are deleted
+MAX_PROBLEM: Final = 200  # characters of a sentence that cannot be stored as it is
+MAX_LABEL: Final = 64  # characters of a name that a warning names
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What the worker's process has for these jobs. `secret`: of signed URLs; `seconds`: in which a model behind HTTP
+    answers."""
+
+    stores: Stores
+    decoders: Decoders
+    secret: bytes
+    allowed: AllowedModels
+    seconds: float
+
+
+async def run(database: Database, job: Claim, tools: Tools) -> None:
+    dataset, batches = await chosen.begin(database, job), Batches(database, job)
+    async with AsyncExitStack() as stack:
+        model = await _opened(stack, batches, dataset, tools)
+        await Labelling(batches, dataset, model).run()
+
+
+async def _opened(stack: AsyncExitStack, batches: Batches, dataset: LabelledDataset, tools: Tools) -> SuggestingModel:
+    database, job = batches.database, batches.job
+    match model_of(job.arguments):
+        case BuiltInModel():
+            features = await open_features(batches, dataset, tools.stores, tools.decoders)
+            return await built_in.learn(batches, dataset, features)
+        case OnnxModel() as model:
+            return await stack.enter_async_context(
+                onnx.open_model(
+                    model,
+                    dataset,
+                    open_images(dataset, tools.stores),
+                    tools.decoders,
+                    tools.allowed,
+                    job.arguments["min_confidence"],
+                )
+            )
+        case HttpModel() as model:
+            async with database.reading() as reader:
+                rows = await sql.run(reader, SQL.labels, dataset_id=dataset.id)
+                several = await sql.value(reader, SQL.has_several, dataset_id=dataset.id)
+            confined = job.arguments["label_ids"]
+            labels = {row["name"]: row["color"] for row in rows if confined is None or row["id"] in confined}
+            return await stack.enter_async_context(
+                http_models.open_model(
+                    model,
+                    job,
+                    dataset,
+                    labels,
+                    several=several,
+                    allowed=tools.allowed,
+                    secret=tools.secret,
+                    seconds=tools.seconds,
+                )
+            )
+
+
+@dataclass(slots=True)
+class Written:
+    """Answers that are to be written, up to a sample's number."""
+
+    answers: list[Answer] = field(default_factory=list)
+    number: int = 0
+    since: float = field(default_factory=time.monotonic)
+
+    @property
+    def is_due(self) -> bool:
+        count = sum(len(answer.guesses) for answer in self.answers)
+        is_many = len(self.answers) >= MAX_SAMPLES or count >= MAX_ANNOTATIONS
+        return is_many or (bool(self.answers) and time.monotonic() - self.since > PAUSE)
+
+
+@dataclass(slots=True)
+class Labelling:
+    batches: Batches
+    dataset: LabelledDataset
+    model: SuggestingModel
+
+    @property
+    def job(self) -> Claim:
+        return self.batches.job
+
+    async def run(self) -> None:
+        waiting = Written(number=self.job.checkpoint["number"])
+        async with aclosing(one_ahead(self._answered())) as pages:
+            async for number, answers in pages:
+                waiting.answers += answers
+                waiting.number = number
+                self._report(number)
+                if waiting.is_due:
+                    await self._write(waiting)
+                    waiting = Written(number=number)
+        await self._write(waiting)
+
+    def _report(self, number: int) -> None:
+        total = self.dataset.examples + self.dataset.samples
+        progress = 0.99 * (self.dataset.examples + number) / max(total, 1)
+        self.job.report(progress=progress, scanned=self.model.read_count)
+
+    async def _answered(self) -> AsyncGenerator[tuple[int, list[Answer]], None]:
+        after = self.job.checkpoint["number"]
+        async with aclosing(chosen.pages(self.batches.database, self.job, self.model.page, after=after)) as pages:
+            async for number, samples in pages:
+                yield number, await self.model.answers(samples) if samples else []
+
+    async def _write(self, written: Written) -> None:
+        """In portions of what one change may have. Labels that are deleted meanwhile are found to be missing when it is
+        tried again."""
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                await self.batches.commit(lambda batch: self._suggest(batch, written))
+                return
+            except DomainError as error:
+                if error.code != "LABEL_NOT_FOUND" or attempt == ATTEMPTS:
+                    raise
+
+    async def _suggest(self, batch: Batch, written: Written) -> None:
+        rows = await sql.run(batch.connection, SQL.labels, dataset_id=self.dataset.id)
+        confined = self.job.arguments["label_ids"]
+        known = {row["name"]: row["id"] for row in rows}
+        allowed = {row["id"] for row in rows if confined is None or row["id"] in confined}
+        made: dict[str, list[SampleSuggestions]] = {}
+        for answer in written.answers:
+            for problem in answer.problems:
+                batch.warn(answer.sample.path, problem if is_storable(problem) else excerpt(problem, MAX_PROBLEM))
+            if not answer.is_answered:
+                batch.counts["skipped"] += 1
+                continue
+            suggestions = self._suggestions(batch, answer, known, allowed)
+            made.setdefault(answer.version, []).append(SampleSuggestions(answer.sample.id, suggestions))
+        for version, samples in made.items():
+            await self._suggest_as(batch, ModelName(self.model.name, version), samples)
+        batch.totals["scanned"] = self.model.read_count
+        batch.checkpoint = {"number": written.number}
+
+    async def _suggest_as(self, batch: Batch, name: ModelName, samples: Sequence[SampleSuggestions]) -> None:
+        by = Identity(self.job.requested_by, Scope.LABEL, self.job.arguments["token_id"])
+        how = SuggestWith(model=name)
+        for start in range(0, len(samples), MAX_SAMPLES):
+            portion = samples[start : start + MAX_SAMPLES]
+            outcome = await suggest(batch.session, self.dataset.id, portion, how, by=by, job_id=self.job.id)
+            batch.counts["added"] += outcome.suggested
+            batch.counts["kept"] += outcome.kept
+            batch.counts["missing"] += outcome.rejected_before
+            batch.counts["labeled"] += sum(bool(each.annotations) for each in portion)
+        await sql.run(
+            batch.connection,
+            SQL.note_model,
+            job_id=self.job.id,
+            dataset_id=self.dataset.id,
+            name=name.name,
+            version=name.version,
+        )
+
+    def _suggestions(
+        self, batch: Batch, answer: Answer, known: Mapping[str, int], allowed: set[int]
+    ) -> list[Suggestion]:
+        """The surest first; each label of the whole image once, and each shape with a label."""
+        least: float = self.job.arguments["min_confidence"]
+        found: dict[tuple[int, object], Suggestion] = {}
+        sure = [guess for guess in answer.guesses if guess.confidence >= least]
+        for guess in sorted(sure, key=lambda guess: -guess.confidence):
+            label = guess.label if isinstance(guess.label, int) else known.get(nfc(guess.label))
+            if label is None:
+                batch.warn_label(_unknown(guess, answer.sample.path))
+            elif label in allowed:
+                found.setdefault((label, guess.shape), Suggestion(label, guess.confidence, guess.shape))
+        if len(found) > MAX_GUESSES:
+            batch.warn(answer.sample.path, f"The model suggests {len(found):,}; the {MAX_GUESSES:,} surest were taken.")
+        return list(found.values())[:MAX_GUESSES]
+
+
+def _unknown(guess: Guess, path: str) -> LabelWarning:
+    name = str(guess.label)
+    name = name if is_storable(name) and len(name) <= MAX_LABEL else excerpt(name)
+    message = f"The model suggests the label `{name}`, which the dataset does not have; it was left out."
+    return LabelWarning(name, path, message)

@@ -1,0 +1,90 @@
+"""A plain protocol for models behind HTTP: one POST with samples, answered with suggestions.
+
+    {"dataset": {"name": "pets", "type": "OBJECT_DETECTION"}, "labels": ["cat", "dog"],
+     "samples": [{"id": "7", "path": "a/1.jpg", "url": "https://…", "width": 640, "height": 480, "orientation": 1}]}
+
+    {"version": "3", "samples": [{"id": "7", "annotations": [{"label": "cat", "confidence": 0.93,
+        "shape": {"type": "BoundingBox", "xMin": 1, "yMin": 2, "xMax": 9, "yMax": 8}}]}]}
+
+Shapes are in pixels of the image as it is stored, before any EXIF rotation, under the names of the GraphQL schema.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from db.auto_labelling.answers import Answer, Guess
+from db.auto_labelling.chosen import ChosenSample, LabelledDataset
+from db.auto_labelling.http_client import Client, Unanswered
+from db.auto_labelling.image_urls import ImageUrls
+from db.auto_labelling.models import FIRST_VERSION, as_version
+from db.errors import Invalid
+from db.formats import shapes
+from db.formats.datasets.readers import values
+from db.formats.names import excerpt
+
+MAX_ERROR: Final = 200  # characters of a model's own sentence
+
+
+class LabelgraphProtocol:
+    def __init__(self, client: Client, dataset: LabelledDataset, labels: Sequence[str], urls: ImageUrls) -> None:
+        self.client, self.dataset, self.labels, self.urls = client, dataset, list(labels), urls
+
+    async def begin(self) -> None:
+        """The first samples show whether the model is ready."""
+
+    async def predict(self, samples: Sequence[ChosenSample]) -> list[Answer]:
+        body = {
+            "dataset": {"name": self.dataset.name, "type": self.dataset.type},
+            "labels": self.labels,
+            "samples": list(map(self._asked, samples)),
+        }
+        found = await self.client.request("POST", "", body)
+        items = found.get("samples") if isinstance(found, dict) else None
+        if not isinstance(items, list) or not all(isinstance(each, dict) for each in items):
+            raise Unanswered("The model's answer has no list `samples` of objects.")
+        version = as_version(found.get("version")) or FIRST_VERSION
+        by_id = {str(item.get("id")): item for item in items}
+        return [self._answer(each, by_id.get(str(each.id)), version) for each in samples]
+
+    def _asked(self, sample: ChosenSample) -> dict[str, Any]:
+        asked: dict[str, Any] = {"id": str(sample.id), "path": sample.path, "url": self.urls.stored(sample)}
+        if sample.raster is not None:
+            width, height = sample.raster.size
+            asked |= {"width": width, "height": height, "orientation": sample.raster.orientation}
+        return asked
+
+    def _answer(self, sample: ChosenSample, item: Mapping[str, Any] | None, version: str) -> Answer:
+        if item is None:
+            return Answer.failed(sample, "The model did not answer about it.")
+        if item.get("error") is not None:
+            told = excerpt(item["error"], MAX_ERROR) if isinstance(item["error"], str) else "it gives no reason."
+            return Answer.failed(sample, f"The model could not answer about it: {told}")
+        given, guesses, problems = item.get("annotations"), list[Guess](), list[str]()
+        if not isinstance(given, list):
+            return Answer.failed(sample, "The model's answer about it has no list `annotations`.")
+        for each in given:
+            try:
+                guesses.append(self._guess(sample, each))
+            except Invalid as refused:
+                problems.append(refused.message)
+        return Answer(sample, guesses, tuple(dict.fromkeys(problems)), bool(guesses or not problems), version)
+
+    def _guess(self, sample: ChosenSample, given: object) -> Guess:
+        """Raises Invalid."""
+        if not isinstance(given, dict):
+            raise Invalid("An annotation is an object.")
+        label = values.text(given.get("label"), "label")
+        confidence = values.confidence(given.get("confidence"))
+        if confidence is None:
+            raise Invalid("`confidence` is missing.")
+        shape = given.get("shape")
+        return Guess(label, confidence, None if shape is None else self._shape(sample, shape))
+
+    def _shape(self, sample: ChosenSample, given: object) -> shapes.Shape:
+        if not isinstance(given, dict):
+            raise Invalid("`shape` is an object.")
+        if sample.raster is None:
+            raise Invalid("The size of the image is not known, so shapes cannot be placed; sync the dataset.")
+        width, height = sample.raster.size
+        shape = shapes.clamped(shapes.from_json(given), width, height)
+        return shapes.validated(shape, kind=self.dataset.type, width=width, height=height)

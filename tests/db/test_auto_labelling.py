@@ -1,0 +1,401 @@
+"""Auto labelling by a model behind HTTP: what is suggested, and what happens meanwhile."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from aiohttp import web
+
+from db import jobs
+from db.auto_labelling import http_client, http_models
+from db.auto_labelling import job as auto_labelling
+from db.auto_labelling.allowed import AllowedModels, ModelHost
+from db.formats.decoding import Decoders
+from db.jobs import runner
+from db.postgres.engine import Database
+from db.storage import Stores
+from db.storage.locations import AllowedLocations
+from tests.db.model_backend import Backend, backend, choices, hang, label_studio
+from tests.schema.mutation_fixture import DatasetClient, create_client
+from tests.waiting import TIMEOUT, wait_until
+
+JOB = """query ($id: ID!) { node(id: $id) { ... on AutoLabelJob { status progress error { code message } modelKind
+    model { name version } minConfidence sampleCount readCount suggestedCount suggestedSampleCount keptCount
+    rejectedBeforeCount skippedCount evaluation { accuracy } leftOutLabels { name } waitsFor
+    warnings(first: 100) { nodes { path message count } } } } }"""
+SAMPLES = """query ($id: ID!, $order: SampleOrderInput = {field: CREATED_AT, direction: ASC}) {
+    dataset(by: {id: $id}) { samples(first: 100, orderBy: $order) { nodes {
+        state annotations { label { name } confidence isConfirmed origin model { name version } } } } } }"""
+VISION: tuple[jobs.Ability] = ("VISION",)
+Found = list[list[tuple[str, float | None]]]
+
+
+@dataclass(slots=True)
+class House:
+    """A dataset of six samples, and a model behind HTTP. `answered`: what the model says of a sample, by its position;
+    KeyError where it fails."""
+
+    client: DatasetClient
+    served: Backend
+    answered: dict[int, Any]
+
+    @property
+    def database(self) -> Database:
+        return self.client.direct.database
+
+    def position(self, task: Any) -> int:
+        return self.client.dataset_rows.samples.index(int(task["id"]))
+
+    async def start(self, **input_: Any) -> str:
+        model = {"http": {"url": self.served.url}}
+        values = {"datasetId": self.client.dataset, "model": model} | input_
+        return str((await self.client.mutate("startAutoLabeling", "job { id }", **values))["job"]["id"])
+
+    async def work(self, stopping: asyncio.Event | None = None) -> runner.Outcome:
+        """Run the job that is due, as a worker does."""
+        claim = await jobs.claim(self.database, 7)
+        assert claim is not None
+        tools = auto_labelling.Tools(
+            Stores(AllowedLocations((self.client.root.resolve(),))),
+            cast(Decoders, None),
+            b"secret",
+            AllowedModels((ModelHost.parse(self.served.host),)),
+            TIMEOUT,
+        )
+
+        async def work(job: jobs.Claim) -> None:
+            await auto_labelling.run(self.database, job, tools)
+
+        return await jobs.run(self.database, claim, work, stopping=stopping or asyncio.Event())
+
+    async def labelled(self, **input_: Any) -> dict[str, Any]:
+        job = await self.start(**input_)
+        await self.work()
+        return await self.job(job)
+
+    async def label(self, name: str, *positions: int) -> None:
+        select = {"ids": self.client.ids(*positions)}
+        values: dict[str, Any] = {"datasetId": self.client.dataset, "select": select, "labels": [name]}
+        await self.client.mutate("labelSamples", "changedCount", **values)
+
+    async def job(self, id: str) -> dict[str, Any]:
+        return dict((await self.client.direct.execute(JOB, {"id": id}))["node"])
+
+    async def annotations(self) -> Sequence[Any]:
+        data = await self.client.direct.execute(SAMPLES, {"id": self.client.dataset})
+        return [node["annotations"] for node in data["dataset"]["samples"]["nodes"]]
+
+    async def suggested(self) -> Found:
+        """The labels that wait, with their confidences, of each sample."""
+        return [
+            [(each["label"]["name"], each["confidence"]) for each in annotations if not each["isConfirmed"]]
+            for annotations in await self.annotations()
+        ]
+
+
+@pytest.fixture
+async def house(database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[House]:
+    monkeypatch.setattr(http_client, "PAUSES", (0.0, 0.0))
+    client = await create_client(database, tmp_path)
+    answered: dict[int, Any] = {position: choices("dog", 0.9 + position / 100) for position in range(6)}
+    rows = client.dataset_rows.samples
+    async with backend(label_studio(lambda task: answered[rows.index(task["id"])])) as served:
+        settings = client.direct.settings.with_changes(model_hosts=(served.host,))
+        yield House(replace(client, direct=replace(client.direct, settings=settings)), served, answered)
+
+
+async def test_a_model_suggests_for_all_samples_without_a_label(house: House) -> None:
+    await house.label("cat", 0)
+    job = await house.labelled()
+    assert (job["status"], job["error"], job["progress"], job["modelKind"]) == ("SUCCEEDED", None, 1, "HTTP")
+    assert job["model"] == {"name": house.served.host, "version": "v7"}
+    assert (job["sampleCount"], job["readCount"], job["suggestedCount"], job["suggestedSampleCount"]) == (5, 5, 5, 5)
+    assert (job["skippedCount"], job["evaluation"], job["leftOutLabels"], job["waitsFor"]) == (0, None, [], None)
+    [labelled], *others = await house.annotations()
+    assert (labelled["label"]["name"], labelled["isConfirmed"], labelled["model"]) == ("cat", True, None)
+    for position, [annotation] in enumerate(others, 1):
+        assert annotation == {
+            "label": {"name": "dog"},
+            "confidence": 0.9 + position / 100,
+            "isConfirmed": False,
+            "origin": "MODEL",
+            "model": job["model"],
+        }
+    await house.client.check()
+
+
+async def test_only_what_is_asked_for_is_suggested(house: House) -> None:
+    house.answered[1] = choices("cat", 0.99)
+    await house.labelled(select={"ids": house.client.ids(1, 2, 3, 4)}, minConfidence=0.93, labels=["dog"], limit=3)
+    assert await house.suggested() == [[], [], [], [("dog", 0.93)], [], []]
+    assert house.served.samples == house.client.dataset_rows.samples[1:4]
+
+
+async def test_what_people_confirmed_is_kept_and_what_they_see_otherwise_is_suggested(house: House) -> None:
+    await house.label("dog", 0, 1, 2, 3, 4, 5)
+    house.answered[2] = choices("cat", 0.99)
+    job = await house.labelled(select={"all": True})
+    assert (job["keptCount"], job["suggestedCount"]) == (5, 1)
+    assert [len(each) for each in await house.suggested()] == [0, 0, 1, 0, 0, 0]
+
+
+async def test_a_model_replaces_what_it_suggested_before(house: House) -> None:
+    await house.labelled()
+    house.answered |= {0: choices("cat"), 1: choices("dog", 0.1)}
+    again = await house.labelled(limit=3)
+    assert await house.suggested() == [[("cat", 0.95)], [], *[[("dog", 0.9 + at / 100)] for at in (2, 3, 4, 5)]]
+    assert again["status"] == "SUCCEEDED"
+
+
+async def test_what_was_rejected_is_not_suggested_again_by_the_same_version(house: House) -> None:
+    await house.labelled()
+    values: dict[str, Any] = {"datasetId": house.client.dataset, "select": {"ids": house.client.ids(0, 1)}}
+    await house.client.mutate("decideSuggestions", "suggestionCount", decision="REJECT", **values)
+    again = await house.labelled()
+    assert (again["rejectedBeforeCount"], again["suggestedCount"]) == (2, 4)
+    assert [len(each) for each in await house.suggested()] == [0, 0, 1, 1, 1, 1]
+
+
+async def test_a_model_that_answers_about_the_first_sample_only_is_asked_about_the_others(house: House) -> None:
+    answer = house.served.answer
+    house.served.answer = lambda request, body: answer(request, body and {**body, "tasks": body.get("tasks", [])[:1]})
+    job = await house.labelled()
+    assert (job["status"], job["suggestedCount"]) == ("SUCCEEDED", 6)
+    assert [len(body["tasks"]) for path, body in house.served.asked if path == "/predict"] == [6, 1, 1, 1, 1, 1]
+
+
+async def test_a_sample_that_the_model_fails_at_is_a_warning(house: House) -> None:
+    del house.answered[2]
+    house.answered |= {3: {"result": 5}, 4: choices("bird"), 5: choices("bird")}
+    job = await house.labelled()
+    assert (job["status"], job["suggestedCount"], job["skippedCount"]) == ("SUCCEEDED", 2, 2)
+    warnings = {(each["path"], each["count"]): each["message"] for each in job["warnings"]["nodes"]}
+    assert warnings["000002.jpg", 1] == "The model answered with the status 500."
+    assert "no prediction" in warnings["000003.jpg", 1]
+    assert "the label `bird`" in warnings["000004.jpg", 2]
+    assert await house.suggested() == [[("dog", 0.9)], [("dog", 0.91)], [], [], [], []]
+
+
+async def test_a_model_that_answers_nothing_ends_the_job_and_what_it_said_stays(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http_models, "MAX_FAILURES", 2)
+    monkeypatch.setattr(auto_labelling, "MAX_SAMPLES", 2)
+    monkeypatch.setattr(http_models, "BATCH", 2)
+    for position in (3, 4, 5):
+        del house.answered[position]
+    job = await house.labelled()
+    assert (job["status"], job["error"]["code"], job["suggestedCount"]) == ("FAILED", "MODEL_UNAVAILABLE", 3)
+    assert "2 samples in a row" in job["error"]["message"]
+    assert [len(each) for each in await house.suggested()] == [1, 1, 1, 0, 0, 0]
+
+
+@pytest.mark.parametrize("path", ["/health", "/setup"])
+async def test_a_model_that_is_not_ready_ends_the_job(house: House, path: str) -> None:
+    answer = house.served.answer
+    house.served.answer = lambda request, body: (
+        web.Response(status=500) if request.path == path else answer(request, body)
+    )
+    job = await house.labelled()
+    assert (job["status"], job["error"]["code"], job["model"]) == ("FAILED", "MODEL_UNAVAILABLE", None)
+
+
+async def test_a_label_that_is_deleted_meanwhile_is_not_suggested(house: House) -> None:
+    answer = house.served.answer
+
+    async def deleting(request: web.Request, body: Any) -> Any:
+        if request.path == "/predict":
+            values: dict[str, Any] = {"labelIds": [house.client.label("dog")], "mode": "LABEL_ONLY"}
+            await house.client.mutate("deleteLabels", "deletedLabelIds", **values)
+        return answer(request, body)
+
+    house.served.answer = deleting
+    house.answered[1] = choices("cat")
+    job = await house.labelled()
+    assert job["status"] == "SUCCEEDED"
+    assert await house.suggested() == [[], [("cat", 0.95)], [], [], [], []]
+    assert [each["count"] for each in job["warnings"]["nodes"]] == [5]
+
+
+async def test_a_sample_that_is_deleted_meanwhile_gets_nothing(house: House) -> None:
+    answer = house.served.answer
+
+    async def deleting(request: web.Request, body: Any) -> Any:
+        if request.path == "/predict":
+            values: dict[str, Any] = {"datasetId": house.client.dataset, "select": {"ids": house.client.ids(2)}}
+            await house.client.mutate("deleteSamples", "deletedSampleCount", **values)
+        return answer(request, body)
+
+    house.served.answer = deleting
+    job = await house.labelled()
+    assert (job["status"], job["suggestedCount"]) == ("SUCCEEDED", 5)
+    assert [len(each) for each in await house.suggested()] == [1] * 5
+
+
+async def test_a_dataset_that_is_deleted_meanwhile_ends_it(house: House) -> None:
+    async def deleting(request: web.Request, _: object) -> Any:
+        if request.path == "/predict":
+            await house.client.mutate("deleteDataset", "deletedDatasetId", datasetId=house.client.dataset)
+            await hang(request)
+        return {}
+
+    house.served.answer = deleting
+    await house.start()
+    assert await house.work() == "CANCELED"
+
+
+async def test_it_stops_when_it_is_canceled_however_long_the_model_takes(house: House) -> None:
+    async def hanging(request: web.Request, _: object) -> Any:
+        return await hang(request) if request.path == "/predict" else {}
+
+    house.served.answer = hanging
+    job = await house.start()
+    working = asyncio.create_task(house.work())
+    await wait_until(lambda: len(house.served.asked) == 3)
+    await house.client.mutate("cancelJob", "job { status }", jobId=job)
+    assert await working == "CANCELED"
+    async with house.database.reading() as reader:
+        assert await reader.fetchval("SELECT count(*) FROM auto_label_sample") == 0
+
+
+async def test_another_worker_goes_on_behind_the_last_batch(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(auto_labelling, "MAX_SAMPLES", 2)
+    monkeypatch.setattr(http_models, "BATCH", 2)
+    answer, stopping = house.served.answer, asyncio.Event()
+
+    async def are_suggested() -> bool:
+        return [len(each) for each in await house.suggested()] == [1, 1, 1, 1, 0, 0]
+
+    async def gated(request: web.Request, body: Any) -> Any:
+        if request.path == "/predict" and len(house.served.samples) > 4 and not stopping.is_set():
+            await wait_until(are_suggested)
+            stopping.set()
+            await hang(request)
+        return answer(request, body)
+
+    house.served.answer = gated
+    job = await house.start()
+    assert await house.work(stopping) == "RETURNED"
+    assert await are_suggested()
+    await house.label("dog", 0)
+    house.served.asked.clear()
+    assert await house.work() == "SUCCEEDED"
+    assert house.served.samples == house.client.dataset_rows.samples[4:]
+    assert [len(each) for each in await house.suggested()] == [0, 1, 1, 1, 1, 1]
+    assert (await house.job(job))["suggestedCount"] == 6
+
+
+async def test_all_that_it_suggested_is_undone_at_once(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    await house.labelled(limit=1)
+    before = await house.suggested()
+    monkeypatch.setattr(auto_labelling, "MAX_SAMPLES", 2)
+    monkeypatch.setattr(http_models, "BATCH", 2)
+    house.answered[0] = choices("cat")
+    job = await house.start()
+    await house.work()
+    undone = await house.client.mutate("undoChange", "change { summary }", jobId=job)
+    assert undone["change"]["summary"] == "Undid: Auto labelling, 3 changes"
+    assert await house.suggested() == before
+    await house.client.check()
+
+
+async def test_a_dataset_has_one_at_a_time(house: House) -> None:
+    job = await house.start()
+    refused = await house.client.refused(
+        "startAutoLabeling", datasetId=house.client.dataset, model={"http": {"url": house.served.url}}
+    )
+    assert (refused["code"], refused["details"]["jobId"]) == ("DATASET_BUSY", job)
+    await house.client.mutate("cancelJob", "job { status }", jobId=job)
+    await house.start()
+
+
+# -- wrong input
+
+
+@pytest.mark.parametrize(
+    ("input_", "code"),
+    [
+        ({"datasetId": "Dataset:999"}, "DATASET_NOT_FOUND"),
+        ({"minConfidence": 1.5}, "VALIDATION_FAILED"),
+        ({"minConfidence": -0.1}, "VALIDATION_FAILED"),
+        ({"limit": -1}, "VALIDATION_FAILED"),
+        ({"limit": 0}, "VALIDATION_FAILED"),
+        ({"labels": ["bird"]}, "LABEL_NOT_FOUND"),
+        ({"labelIds": ["Label:999"]}, "LABEL_NOT_FOUND"),
+        ({"select": {"ids": []}}, "EMPTY_SELECTION"),
+        ({"select": {"ids": ["Sample:999"]}}, "EMPTY_SELECTION"),
+        ({"select": {"paths": ["none.jpg"]}}, "EMPTY_SELECTION"),
+        ({"select": {"filter": {"state": "LABELED"}}}, "EMPTY_SELECTION"),
+        ({"select": {"filter": {}}}, "VALIDATION_FAILED"),
+        ({"model": {"http": {"url": "http://169.254.169.254/"}}}, "VALIDATION_FAILED"),
+        ({"model": {"http": {"url": "nonsense"}}}, "VALIDATION_FAILED"),
+        ({"model": {"onnx": {"path": "/etc/passwd"}}}, "INVALID_PATH"),
+        ({"model": {"onnx": {"path": "../x.onnx"}}}, "INVALID_PATH"),
+        ({"model": {"onnx": {"path": ""}}}, "INVALID_PATH"),
+        ({"model": {"builtIn": False}}, "VALIDATION_FAILED"),
+        ({"model": {"builtIn": True}}, "VALIDATION_FAILED"),
+        ({"model": {}}, "BAD_USER_INPUT"),
+    ],
+)
+async def test_what_makes_no_sense_starts_nothing(house: House, input_: dict[str, Any], code: str) -> None:
+    values: dict[str, Any] = {"datasetId": house.client.dataset, "model": {"http": {"url": house.served.url}}} | input_
+    refused = await house.client.refused("startAutoLabeling", **values)
+    assert refused["code"] == code
+    async with house.database.reading() as reader:
+        assert await reader.fetchval("SELECT count(*) FROM job") == 0
+
+
+async def test_a_named_model_has_a_name_that_can_be_shown(house: House) -> None:
+    for http, code in (
+        ({"name": " x"}, "INVALID_NAME"),
+        ({"labelConfig": ""}, "VALIDATION_FAILED"),
+        ({"labelConfig": "<View/>", "protocol": "LABELGRAPH"}, "VALIDATION_FAILED"),
+    ):
+        model = {"http": {"url": house.served.url, **http}}
+        refused = await house.client.refused("startAutoLabeling", datasetId=house.client.dataset, model=model)
+        assert refused["code"] == code
+    await house.labelled(model={"http": {"url": house.served.url, "name": "yolo"}})
+    models = {each["model"]["name"] for [each] in await house.annotations()}
+    assert models == {"yolo"}
+
+
+async def test_too_few_labelled_samples_are_told_by_label(house: House) -> None:
+    await house.label("cat", 0, 1, 2, 3, 4)
+    refused = await house.client.refused("startAutoLabeling", datasetId=house.client.dataset, model={"builtIn": True})
+    assert refused["details"]["labels"] == [{"name": "cat", "sampleCount": 5}, {"name": "dog", "sampleCount": 0}]
+    assert refused["details"]["least"] == 5
+
+
+# -- workers
+
+
+async def test_a_job_waits_for_a_worker_that_can_do_it(house: House) -> None:
+    rows = house.client.dataset_rows
+    async with house.database.writing() as session:
+        job = await jobs.enqueue(
+            session, rows.id, "AUTO_LABEL", requested_by="ann", arguments={"token_id": 1}, needs="VISION"
+        )
+        connection = await (await session.connection()).get_raw_connection()
+        await connection.driver_connection.execute(  # type: ignore[union-attr]
+            "INSERT INTO auto_label (job_id, dataset_id, model_kind, min_confidence) VALUES ($1, $2, 'BUILT_IN', 0.9)",
+            job,
+            rows.id,
+        )
+    id_ = f"AutoLabelJob:{job}"
+    assert (await house.job(id_))["waitsFor"] == "VISION_WORKER"
+    assert await jobs.claim(house.database, 7) is None
+    async with house.database.reading() as able, jobs.register_worker(able, VISION):
+        await jobs.sweep(house.database)
+        assert (await house.job(id_))["waitsFor"] is None
+        async with house.database.reading() as second, jobs.register_worker(second, VISION):
+            pass
+        await jobs.sweep(house.database)
+        assert (await house.job(id_))["waitsFor"] is None, "the first is still there"
+    await jobs.sweep(house.database)
+    assert (await house.job(id_))["waitsFor"] == "VISION_WORKER"
+    claim = await jobs.claim(house.database, 7, VISION)
+    assert claim is not None
+    assert (await house.job(id_))["waitsFor"] is None
