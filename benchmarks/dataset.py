@@ -84,3 +84,46 @@ ANNOTATIONS = """
     SELECT dataset_id, id, label_id, labeled_by, labeled_at, 'MANUAL', 1
     FROM sample, unnest(label_ids) label_id WHERE dataset_id = $1
 """
+
+MODELS = """
+    INSERT INTO model (dataset_id, name, version) SELECT $1, 'net', version FROM unnest(ARRAY['1', '2', '3']) version
+    ORDER BY version RETURNING id
+"""
+
+# Each of a model on one of so many samples, from the id `$5` on, with a label and a confidence that hashes draw.
+SUGGESTIONS = """
+    INSERT INTO annotation (dataset_id, sample_id, label_id, labeled_by, origin, confirmed, confidence, model_id, since)
+    SELECT $1, id, $3 + (hashint8(id * 7 + $2) & 2147483647) % $4, 'net', 'MODEL', false,
+           (hashint8(id * 11 + $2) & 2147483647) / 2147483647.0, $2, 1
+    FROM sample WHERE dataset_id = $1 AND id % $6 = 0 AND id >= $5
+"""
+
+SURENESS = """
+    UPDATE sample SET state = derived.state, suggestion_confidence = derived.suggestion_confidence,
+        suggestion_margin = derived.suggestion_margin, suggestion_entropy = derived.suggestion_entropy,
+        suggestion_disagreement = derived.suggestion_disagreement, suggestion_conflict = derived.suggestion_conflict
+    FROM annotation a, LATERAL derived_state(a.sample_id) derived
+    WHERE sample.id = a.sample_id AND a.dataset_id = $1 AND NOT a.confirmed
+"""
+
+
+async def suggest(url: str, made: Made) -> None:
+    """Suggestions in a dataset that was made: of version 1 of a model on every other sample, of version 2 on a tenth,
+    of version 3 on a few. The last label but one is suggested by version 3 only."""
+    connection = await asyncpg.connect(engine.driver_url(url))
+    try:
+        async with connection.transaction():
+            models = [row["id"] for row in await connection.fetch(MODELS, made.dataset_id)]
+            total = await connection.fetchval("SELECT total FROM dataset WHERE id = $1", made.dataset_id)
+            first = await connection.fetchval("SELECT min(id) FROM sample WHERE dataset_id = $1", made.dataset_id)
+            labels = len(made.label_ids) - 2
+            for model, each in zip(models, (2, 10, max(total // 20, 1)), strict=True):
+                values = (made.dataset_id, model, made.label_ids[0], labels, first, each)
+                await connection.execute(SUGGESTIONS, *values)
+            await connection.execute(
+                "UPDATE annotation SET label_id = $2 WHERE model_id = $1", models[2], made.label_ids[-2]
+            )
+            await connection.execute(SURENESS, made.dataset_id)
+        await connection.execute("VACUUM ANALYZE")
+    finally:
+        await connection.close()

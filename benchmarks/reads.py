@@ -1,5 +1,5 @@
-"""Pages, the dashboard and one sample, in GraphQL and in hand-written SQL; and questions compared with their parts, and
-facets with counting."""
+"""Pages, the dashboard and one sample, in GraphQL and in hand-written SQL; questions compared with their parts, or with
+others; and facets with counting."""
 
 from functools import partial
 from itertools import cycle
@@ -14,6 +14,10 @@ CONNECTIONS: Final = (1, 16)
 GOALS: Final = {"the dashboard, 16 connections": 0.8, "one sample, 16 connections": 0.8}
 PAGE: Final = """query Page($dataset: String!, $filter: SampleFilter) {
     dataset(by: {name: $dataset}) { samples(first: 100, filter: $filter) { nodes { id path } } } }"""
+ORDERED: Final = """query Ordered($dataset: String!, $filter: SampleFilter, $order: SampleOrderInput) {
+    dataset(by: {name: $dataset}) { samples(first: 100, filter: $filter, orderBy: $order) { nodes { id path } } } }"""
+NET: Final = {"name": "net", "version": "1"}
+RARE: Final = {"name": "net", "version": "3"}
 LABEL: Final = {"labels": {"names": ["label_50"]}}
 FILE_NAME: Final = {"fileName": {"contains": "image_77"}}
 
@@ -54,3 +58,34 @@ async def run(bench: Bench) -> None:
             if bench.wants(row.name):
                 await bench.run(row)
         await facets.run(bench, url, ours, hand)
+    if any(bench.wants(name) for name in SUGGESTED):
+        await suggestions(bench)
+
+
+# By what models suggest: the filter, and the field to order by.
+SUGGESTED: Final[dict[str, tuple[dict[str, Any], str]]] = {
+    "a page by uncertainty": ({"suggestions": {}}, "SUGGESTION_MARGIN"),
+    "a page by uncertainty, of all samples": ({}, "SUGGESTION_ENTROPY"),
+    "a page by model and confidence": ({"suggestions": {"models": [NET], "confidence": {"min": 0.6}}}, "CREATED_AT"),
+    "a page by a rare model": ({"suggestions": {"models": [RARE], "confidence": {"min": 0.1}}}, "CREATED_AT"),
+    "a page of disagreements with labels": (
+        {"suggestions": {"disagreesWithLabels": True, "confidence": {"min": 0.9}}},
+        "SUGGESTION_CONFIDENCE",
+    ),
+}
+
+
+async def suggestions(bench: Bench) -> None:
+    """Beside pages by a label as common as the suggestions."""
+    url = await servers.suggested_database(bench.postgres, bench.rows)
+    async with servers.labelgraph(url, bench.data, "--no-worker") as ours:
+
+        def ask(filter_: dict[str, Any], field: str) -> Side:
+            order = {"field": field, "direction": "DESC"}
+            request = ours.graphql(ORDERED, {"dataset": DATASET, "filter": filter_, "order": order})
+            return partial(ours.measure, cycle([request]), seconds=bench.seconds)
+
+        label = ask({"labels": {"names": ["label_5"]}}, "CREATED_AT")
+        for name, question in SUGGESTED.items():
+            if bench.wants(name):
+                await bench.run(Row(name, "ms", ask(*question), label, "a label's page", 1 / 1.5, warm_up=True))

@@ -135,6 +135,17 @@ async def bench_database(url: str, rows: int) -> str:
     return await migrated(url, f"bench_{rows}", fill)
 
 
+async def suggested_database(url: str, rows: int) -> str:
+    """The same, with suggestions of models."""
+
+    async def fill(target: str) -> None:
+        started = time.perf_counter()
+        await dataset.suggest(target, await dataset.make(target, samples=rows))
+        print(f"made {rows:,} samples with suggestions in {time.perf_counter() - started:.0f} s", flush=True)
+
+    return await migrated(url, f"suggested_{rows}", fill)
+
+
 @asynccontextmanager
 async def copied(url: str) -> AsyncGenerator[str, None]:
     """A copy of a database that nobody uses now, dropped after the block."""

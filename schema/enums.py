@@ -292,6 +292,25 @@ class SampleOrderField(Enum):
     )
     SIZE = "By `size`."
     RANDOM = "In random order. The same `seed` gives the same order."
+    SUGGESTION_CONFIDENCE = (
+        "By the highest `confidence` of the sample's suggestions, those without one as 0. Samples without suggestions "
+        "come last, in either direction; so do they in the next two orders."
+    )
+    SUGGESTION_MARGIN = (
+        "By how far the surest label is ahead, from 0 to 1: the least first are the least sure. For the whole image, "
+        "the difference between the confidences of the two surest labels of one model; where it suggests only one, "
+        "that of the label and of its absence, at least 0, as for each shape. Of several, the least counts."
+    )
+    SUGGESTION_ENTROPY = (
+        "By uncertainty, in bits: the highest are the least sure. For the whole image, the entropy of the labels of "
+        "one model, and of what their confidences lack of 1; if they are more together, they are divided by their sum. "
+        "For a shape, that of its label and its absence. Of several, the highest counts."
+    )
+    SUGGESTION_DISAGREEMENT = (
+        "By disagreement between models, from 0 to 1. Each model votes for its surest label of the whole image, with "
+        "its confidence: 1 less the share of votes for the label with the most. Samples for which fewer than two "
+        "models suggest labels of the whole image come last, in either direction."
+    )
 
 
 @described("How the labels of a filter are combined.")

@@ -20,6 +20,8 @@ NAMES = {
         "one sample, 16 connections",
         "label OR file name",
         "facets: isHard true, 1 %",
+        "a page by uncertainty",
+        "a page by model and confidence",
     ],
     "writes": [
         "labelSamples 100 × 2 labels, 1 client",

@@ -5,7 +5,11 @@ SELECT id, name, input_path, type, include, exclude, label_names, image_formats 
 -- Every value that is counted or derived, and differs from the rows that it follows from: the column of the row of a
 -- table. One statement sees one state, so it may run while others write.
 WITH derived AS MATERIALIZED (
-    SELECT s.id, s.label_ids AS stored_label_ids, s.state AS stored_state, s.labeled_by, s.labeled_at, d.label_ids, d.state
+    SELECT s.id, s.label_ids AS stored_label_ids, s.state AS stored_state, s.labeled_by, s.labeled_at, d.label_ids, d.state,
+           ROW(s.suggestion_confidence, s.suggestion_margin, s.suggestion_entropy, s.suggestion_disagreement,
+               s.suggestion_conflict)::text AS stored_sureness,
+           ROW(d.suggestion_confidence, d.suggestion_margin, d.suggestion_entropy, d.suggestion_disagreement,
+               d.suggestion_conflict)::text AS sureness
     FROM sample s CROSS JOIN LATERAL derived_state(s.id) d WHERE s.dataset_id = :dataset_id
 ), every_sample AS (
     SELECT state, label_ids, since, NULL::bigint AS until FROM sample WHERE dataset_id = :dataset_id
@@ -63,6 +67,7 @@ WITH derived AS MATERIALIZED (
     SELECT 'sample', id, NULL, 'sample ' || id, value.*
     FROM (SELECT *, CASE state WHEN 'LABELED' THEN 'set' ELSE 'null' END AS author FROM derived) derived,
         LATERAL (VALUES ('label_ids', stored_label_ids::text, label_ids::text), ('state', stored_state, state),
+                        ('sureness', stored_sureness, sureness),
                         ('labeled_by', CASE WHEN labeled_by IS NULL THEN 'null' ELSE 'set' END, author),
                         ('labeled_at', CASE WHEN labeled_at IS NULL THEN 'null' ELSE 'set' END, author)) value
     UNION ALL
@@ -96,8 +101,10 @@ WHERE stored IS DISTINCT FROM counted ORDER BY subject, name LIMIT :limit
 -- name: select_wrong_samples
 SELECT s.id FROM sample s CROSS JOIN LATERAL derived_state(s.id) d
 WHERE s.dataset_id = :dataset_id
-  AND (s.label_ids, s.state, s.labeled_by IS NOT NULL, s.labeled_at IS NOT NULL)
-      IS DISTINCT FROM (d.label_ids, d.state, d.state = 'LABELED', d.state = 'LABELED')
+  AND (s.label_ids, s.state, s.labeled_by IS NOT NULL, s.labeled_at IS NOT NULL, s.suggestion_confidence,
+       s.suggestion_margin, s.suggestion_entropy, s.suggestion_disagreement, s.suggestion_conflict)
+      IS DISTINCT FROM (d.label_ids, d.state, d.state = 'LABELED', d.state = 'LABELED', d.suggestion_confidence,
+                        d.suggestion_margin, d.suggestion_entropy, d.suggestion_disagreement, d.suggestion_conflict)
 
 -- name: add_missing_counts
 INSERT INTO label_count (label_id) SELECT id FROM label WHERE dataset_id = :dataset_id ON CONFLICT DO NOTHING

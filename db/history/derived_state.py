@@ -1,6 +1,7 @@
-"""The columns of a sample that follow from its annotations: `state`, `label_ids`, who labelled it last, when, and how.
+"""The columns of a sample that follow from its annotations: `state`, `label_ids`, how sure models are of it, and who
+labelled it last, when, and how.
 
-The rule is written once, in SQL: the function `derived_state(sample)` returns the labels and the state of a sample,
+The rule is written once, in SQL: the function `derived_state(sample)` returns what only the annotations say,
 `sample_state(label_ids, suggested)` the state of one that is being inserted, and `REFRESH` updates the samples of
 a table `selected (id)`.
 """
@@ -11,3 +12,10 @@ from db.postgres import sql
 
 SQL: Final = sql.load(__file__)
 REFRESH: Final = SQL.refresh
+SURENESS: Final = (  # columns that follow from the suggestions, and from which labels are confirmed
+    "suggestion_confidence",
+    "suggestion_margin",
+    "suggestion_entropy",
+    "suggestion_disagreement",
+    "suggestion_conflict",
+)

@@ -14,6 +14,11 @@ UPDATE sample SET
         (SELECT max(a.labeled_at) FROM annotation a WHERE a.sample_id = sample.id AND a.confirmed)) END,
     labeled_origin = CASE WHEN :actor::text IS NULL AND NOT :latest::boolean AND derived.state = 'LABELED'
                           THEN sample.labeled_origin ELSE coalesce(:origin::text, sample.labeled_origin) END,
+    suggestion_confidence = derived.suggestion_confidence,
+    suggestion_margin = derived.suggestion_margin,
+    suggestion_entropy = derived.suggestion_entropy,
+    suggestion_disagreement = derived.suggestion_disagreement,
+    suggestion_conflict = derived.suggestion_conflict,
     since = coalesce(:since::bigint, sample.since)
 FROM (SELECT selected.id, of_sample.* FROM selected CROSS JOIN LATERAL derived_state(selected.id) of_sample) derived
 WHERE sample.id = derived.id

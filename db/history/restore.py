@@ -39,10 +39,12 @@ OBSTACLES: Final = SQL.obstacles.format(leaves=LEAVES)
 CHANGED_SINCE: Final = f"SELECT id FROM after_sample JOIN sample USING (id) WHERE until < {LAST}"
 # Their labels are those of the annotations that they have now: a label can have come and gone with one shape, and be
 # there with another. Any other sample has the annotations that it had, and so the labels.
+DERIVED: Final = ("label_ids", "state", *derived_state.SURENESS)
 REFRESH: Final = f"""
 WITH selected AS ({CHANGED_SINCE})
 {derived_state.REFRESH}
-AND (sample.label_ids, sample.state) IS DISTINCT FROM (derived.label_ids, derived.state)
+AND ({", ".join(f"sample.{name}" for name in DERIVED)})
+    IS DISTINCT FROM ({", ".join(f"derived.{name}" for name in DERIVED)})
 """
 
 

@@ -17,6 +17,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from db import jobs
 from db.errors import Conflict, Forbidden, Invalid, NotFound
 from db.history.changes import MAX_REPORTED, RecordedChange, find_visible, lock_dataset, record
+from db.history.derived_state import SURENESS
 from db.history.restore import FILE, LABELLING, OBSTACLES, SpanChanges, load, restore
 from db.history.versions import is_clean, lock_base, remember_base, set_base
 from db.identity.tokens import Identity, Scope
@@ -30,7 +31,8 @@ SUMMARY: Final = 200  # characters of the undone change's summary
 MAX_SPAN: Final = 100  # changes of a job that are undone by the same statements
 # Whose changes can be undone together, by type.
 JOBS: Final = {"SyncJob": "SYNC", "ImportJob": "IMPORT", "AutoLabelJob": "AUTO_LABEL"}
-NO_FACTS: Final = {*FILE, *LABELLING, "created_at", "added_at"}  # columns of a sample that nobody sets by themselves
+# Columns of a sample that nobody sets by themselves.
+NO_FACTS: Final = {*FILE, *LABELLING, *SURENESS, "created_at", "added_at"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -131,6 +131,9 @@ class Writer:
             await verdicts.settle(self.session, selected, self.change)
             await verdicts.take_back(self.session, selected, "CORRECTED", self.change)
         await self._update_samples(decisions.updated)
+        await self._refresh_suggested(
+            [samples[entry.path] for entry, _ in new if entry.path in samples and self._suggests(entry)]
+        )
         return samples
 
     async def make_labels(self, annotations: Iterable[ParsedAnnotation]) -> LabelIds:
@@ -168,7 +171,7 @@ class Writer:
             since=self.change.revision,
             origin=self.policy.origin,
             sources=[source for _, source in samples],
-            suggested=[len(each) < len(some) for some, each in zip(annotations, confirmed, strict=True)],
+            suggested=[self._suggests(entry) for entry, _ in samples],
             label_ids=[
                 f"{{{','.join(map(str, sorted({ids[annotation.label] for annotation in each})))}}}"
                 for each in confirmed
@@ -179,6 +182,16 @@ class Writer:
             usages=[entry.usage for entry, _ in samples],
         )
         return {row["path"]: row["id"] for row in rows}
+
+    def _suggests(self, entry: Entry) -> bool:
+        return any(not self.policy.author_of(each).confirmed for each in entry.annotations or ())
+
+    async def _refresh_suggested(self, samples: Sequence[int]) -> None:
+        """New samples with suggestions, which few imports bring, are written once more: how sure models are of them is
+        not known before."""
+        if samples:
+            selected = LockedSamples(self.dataset_id, len(samples), tuple(sorted(samples)))
+            await refresh_derived_state(self.session, selected, self.change, origin=None)
 
     async def _annotate(self, annotations: Sequence[tuple[int, ParsedAnnotation]], ids: LabelIds) -> None:
         """Annotations of these samples, in this order."""

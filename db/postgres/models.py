@@ -155,7 +155,8 @@ class Sample(SQLModel, table=True):
     """One image of a working set, as it is now. `label_ids`: its confirmed labels, ascending, each once.
 
     Made by the database: `path_order`, whose code point order is the natural order of paths; and two numbers that stand
-    for what facets count, `labels_key` for the labels and `facets_key` for the rest.
+    for what facets count, `labels_key` for the labels and `facets_key` for the rest. `suggestion_…`: how sure models
+    are of it, as the function `suggestion_scores` says; null without suggestions.
     """
 
     id: int = assigned_key()
@@ -175,6 +176,11 @@ class Sample(SQLModel, table=True):
     path_order: str | None = GENERATED_TEXT
     labels_key: int | None = LABELS_KEY
     facets_key: int | None = FACETS_KEY
+    suggestion_confidence: float | None = DOUBLE
+    suggestion_margin: float | None = DOUBLE
+    suggestion_entropy: float | None = DOUBLE
+    suggestion_disagreement: float | None = DOUBLE
+    suggestion_conflict: float | None = DOUBLE
 
 
 class Annotation(SQLModel, table=True):

@@ -135,13 +135,24 @@ CREATE FUNCTION public.dataset_named(wanted text) RETURNS bigint
     SELECT id FROM dataset WHERE name = wanted AND deleted_at IS NULL
 $$;
 
-CREATE FUNCTION public.derived_state(sample bigint) RETURNS TABLE(label_ids bigint[], state text)
+CREATE FUNCTION public.derived_state(sample bigint) RETURNS TABLE(label_ids bigint[], state text, suggestion_confidence double precision, suggestion_margin double precision, suggestion_entropy double precision, suggestion_disagreement double precision, suggestion_conflict double precision)
     LANGUAGE sql STABLE PARALLEL SAFE
     AS $$
-    SELECT a.label_ids, sample_state(a.label_ids, a.suggested)
+    SELECT a.label_ids, sample_state(a.label_ids, a.suggestions > 0),
+           s.scores[1], s.scores[2], s.scores[3], s.scores[4], s.scores[5]
     FROM (SELECT coalesce(array_agg(DISTINCT label_id ORDER BY label_id) FILTER (WHERE confirmed), '{}') AS label_ids,
-                 bool_or(NOT confirmed) AS suggested
+                 count(*) FILTER (WHERE NOT confirmed) AS suggestions,
+                 max(coalesce(confidence, 0)) FILTER (WHERE NOT confirmed) AS surest
           FROM annotation WHERE sample_id = derived_state.sample) a
+    CROSS JOIN LATERAL (
+        SELECT CASE
+            WHEN a.suggestions = 0 THEN NULL
+            WHEN a.suggestions > 1 OR a.label_ids <> '{}' THEN suggestion_scores(derived_state.sample, a.label_ids)
+            WHEN a.surest > 0 AND a.surest < 1
+            THEN ARRAY[a.surest, greatest(2 * a.surest - 1, 0),
+                       abs(a.surest * ln(a.surest) + (1 - a.surest) * ln(1 - a.surest)) / ln(2::float8), NULL, NULL]
+            ELSE ARRAY[a.surest, a.surest, 0, NULL, NULL] END AS scores
+        OFFSET 0) s
 $$;
 
 CREATE FUNCTION public.facets_key(path text, state text, labeled_by text, hard boolean, usage text) RETURNS bigint
@@ -297,6 +308,15 @@ BEGIN
     ];
 END $$;
 
+CREATE FUNCTION public.models_named(dataset bigint, names text[], versions text[]) RETURNS bigint[]
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+    AS $$
+BEGIN
+    RETURN (SELECT coalesce(array_agg(m.id), '{}')
+            FROM unnest(names, versions) AS named (name, version)
+            JOIN model m ON m.dataset_id = models_named.dataset AND m.name = named.name AND m.version = named.version);
+END $$;
+
 CREATE FUNCTION public.natural_order(path text) RETURNS text
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     AS $$
@@ -450,8 +470,8 @@ BEGIN
         IF TG_OP = 'UPDATE' THEN
             CONTINUE WHEN head.revision <> (SELECT min(since) FROM after WHERE dataset_id = head.id);
         END IF;
-        INSERT INTO sample_past (id, dataset_id, source_id, path, created_at, added_at, state, label_ids, labeled_by, labeled_at, labeled_origin, hard, usage, since, path_order, labels_key, facets_key, until, published)
-        SELECT o.id, o.dataset_id, o.source_id, o.path, o.created_at, o.added_at, o.state, o.label_ids, o.labeled_by, o.labeled_at, o.labeled_origin, o.hard, o.usage, o.since, o.path_order, o.labels_key, o.facets_key, head.revision, coalesce(o.since <= head.shown, false)
+        INSERT INTO sample_past (id, dataset_id, source_id, path, created_at, added_at, state, label_ids, labeled_by, labeled_at, labeled_origin, hard, usage, since, path_order, labels_key, facets_key, suggestion_confidence, suggestion_margin, suggestion_entropy, suggestion_disagreement, suggestion_conflict, until, published)
+        SELECT o.id, o.dataset_id, o.source_id, o.path, o.created_at, o.added_at, o.state, o.label_ids, o.labeled_by, o.labeled_at, o.labeled_origin, o.hard, o.usage, o.since, o.path_order, o.labels_key, o.facets_key, o.suggestion_confidence, o.suggestion_margin, o.suggestion_entropy, o.suggestion_disagreement, o.suggestion_conflict, head.revision, coalesce(o.since <= head.shown, false)
         FROM before o WHERE o.dataset_id = head.id AND o.since < head.revision;
     END LOOP;
     RETURN NULL;
@@ -463,11 +483,70 @@ CREATE FUNCTION public.sample_state(label_ids bigint[], suggested boolean) RETUR
     SELECT CASE WHEN label_ids <> '{}' THEN 'LABELED' WHEN suggested THEN 'PENDING' ELSE 'UNLABELED' END
 $$;
 
+CREATE FUNCTION public.samples_suggested(dataset bigint, models bigint[], labels bigint[], lowest double precision, highest double precision, most bigint) RETURNS bigint[]
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+    AS $_$
+DECLARE
+    found bigint[];
+BEGIN
+    EXECUTE 'SELECT ARRAY(SELECT sample_id FROM annotation WHERE dataset_id = $1 AND NOT confirmed'
+        || CASE WHEN models IS NOT NULL THEN ' AND model_id = ANY ($2)' ELSE '' END
+        || CASE WHEN labels IS NOT NULL THEN ' AND label_id = ANY ($3)' ELSE '' END
+        || ' AND coalesce(confidence, 0) BETWEEN $4 AND $5 LIMIT $6)'
+    INTO found USING dataset, models, labels, coalesce(lowest, 0), coalesce(highest, 1), most + 1;
+    RETURN CASE WHEN cardinality(found) <= most THEN found END;
+END $_$;
+
 CREATE FUNCTION public.shuffle_bucket(id bigint) RETURNS integer
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     AS $$
     SELECT ((id % 2147483647 * 1103515245) >> 16 & 1023)::int
 $$;
+
+CREATE FUNCTION public.suggestion_scores(sample bigint, label_ids bigint[]) RETURNS double precision[]
+    LANGUAGE plpgsql STABLE PARALLEL SAFE
+    AS $$
+BEGIN
+    RETURN (
+        SELECT suggestion_scores(array_agg(model_id), array_agg(label_id), array_agg(confidence),
+                                 array_agg(shape IS NULL), suggestion_scores.label_ids)
+        FROM annotation WHERE sample_id = suggestion_scores.sample AND NOT confirmed);
+END $$;
+
+CREATE FUNCTION public.suggestion_scores(models bigint[], labels bigint[], confidences double precision[], whole boolean[], label_ids bigint[]) RETURNS double precision[]
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+    AS $$
+BEGIN
+    RETURN (
+        SELECT ARRAY[
+            max(surest),
+            min(CASE WHEN second IS NULL THEN greatest(2 * surest - 1, 0) ELSE surest - second END),
+            max(abs(terms / greatest(total, 1) - ln(greatest(total, 1)) * total / greatest(total, 1)
+                    + CASE WHEN total < 1 THEN (1 - total) * ln(1 - total) ELSE 0 END) / ln(2::float8)),
+            CASE WHEN count(*) FILTER (WHERE is_whole) > 1
+                 THEN 1 - coalesce(max(votes) FILTER (WHERE is_whole)
+                                   / nullif(sum(surest ORDER BY surest) FILTER (WHERE is_whole), 0), 1) END,
+            max(conflict)]
+        FROM (
+            SELECT answer.*, sum(surest) OVER (PARTITION BY is_whole, label ORDER BY surest, model
+                                               ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING) AS votes
+            FROM (
+                SELECT model, is_whole,
+                       max(confidence) AS surest,
+                       (array_agg(confidence ORDER BY confidence DESC))[2] AS second,
+                       (array_agg(label ORDER BY confidence DESC, label))[1] AS label,
+                       sum(confidence ORDER BY confidence) AS total,
+                       sum(CASE WHEN confidence > 0 THEN confidence * ln(confidence) ELSE 0 END ORDER BY confidence)
+                           AS terms,
+                       max(confidence) FILTER (WHERE label_ids <> '{}' AND label <> ALL (label_ids)) AS conflict
+                FROM (SELECT coalesce(s.model, 0) AS model, s.label, coalesce(s.confidence, 0) AS confidence, s.is_whole,
+                             CASE WHEN s.is_whole THEN 0 ELSE s.n END AS n
+                      FROM unnest(models, labels, confidences, whole)
+                           WITH ORDINALITY AS s (model, label, confidence, is_whole, n)) suggestion
+                GROUP BY model, is_whole, n
+            ) answer
+        ) counted);
+END $$;
 
 CREATE FUNCTION public.verdict_count_deleted() RETURNS trigger
     LANGUAGE plpgsql
@@ -1172,6 +1251,11 @@ CREATE TABLE public.sample (
     path_order text GENERATED ALWAYS AS (public.natural_order(path)) STORED COLLATE pg_catalog."C",
     labels_key bigint GENERATED ALWAYS AS (public.labels_key(label_ids)) STORED,
     facets_key bigint GENERATED ALWAYS AS (public.facets_key(path, state, labeled_by, hard, usage)) STORED,
+    suggestion_confidence double precision,
+    suggestion_margin double precision,
+    suggestion_entropy double precision,
+    suggestion_disagreement double precision,
+    suggestion_conflict double precision,
     CONSTRAINT sample_labeled_check CHECK (((state = 'LABELED'::text) = (cardinality(label_ids) > 0))),
     CONSTRAINT sample_origin_check CHECK ((labeled_origin = ANY (ARRAY['MANUAL'::text, 'SYNC'::text, 'IMPORT'::text, 'UPLOAD'::text, 'MODEL'::text]))),
     CONSTRAINT sample_state_check CHECK ((state = ANY (ARRAY['UNLABELED'::text, 'LABELED'::text, 'PENDING'::text]))),
@@ -1206,7 +1290,12 @@ CREATE TABLE public.sample_past (
     path_order text COLLATE pg_catalog."C",
     published boolean DEFAULT true,
     labels_key bigint,
-    facets_key bigint
+    facets_key bigint,
+    suggestion_confidence double precision,
+    suggestion_margin double precision,
+    suggestion_entropy double precision,
+    suggestion_disagreement double precision,
+    suggestion_conflict double precision
 )
 PARTITION BY LIST (published);
 
@@ -1229,7 +1318,12 @@ CREATE TABLE public.sample_past_published (
     path_order text COLLATE pg_catalog."C",
     published boolean DEFAULT true,
     labels_key bigint,
-    facets_key bigint
+    facets_key bigint,
+    suggestion_confidence double precision,
+    suggestion_margin double precision,
+    suggestion_entropy double precision,
+    suggestion_disagreement double precision,
+    suggestion_conflict double precision
 );
 
 CREATE TABLE public.sample_past_unpublished (
@@ -1251,7 +1345,12 @@ CREATE TABLE public.sample_past_unpublished (
     path_order text COLLATE pg_catalog."C",
     published boolean DEFAULT true,
     labels_key bigint,
-    facets_key bigint
+    facets_key bigint,
+    suggestion_confidence double precision,
+    suggestion_margin double precision,
+    suggestion_entropy double precision,
+    suggestion_disagreement double precision,
+    suggestion_conflict double precision
 );
 
 CREATE TABLE public.secret (
@@ -1739,6 +1838,8 @@ CREATE INDEX annotation_sample ON public.annotation USING btree (sample_id);
 
 CREATE INDEX annotation_suggested ON public.annotation USING btree (dataset_id, sample_id) WHERE ((NOT confirmed) OR (model_id IS NOT NULL));
 
+CREATE INDEX annotation_suggested_by ON public.annotation USING btree (dataset_id, model_id, label_id, COALESCE(confidence, (0)::double precision), sample_id) WHERE (NOT confirmed);
+
 CREATE UNIQUE INDEX annotation_suggested_once ON public.annotation USING btree (sample_id, label_id, model_id) WHERE ((shape IS NULL) AND (NOT confirmed) AND (model_id IS NOT NULL));
 
 CREATE INDEX auto_label_confusion_job ON public.auto_label_confusion USING btree (job_id, id);
@@ -1863,6 +1964,14 @@ CREATE INDEX sample_past_source ON public.sample_past_published USING btree (sou
 
 CREATE INDEX sample_past_state ON public.sample_past_published USING btree (dataset_id, state, created_at, id, since, until);
 
+CREATE INDEX sample_past_suggestion_confidence ON public.sample_past_published USING btree (dataset_id, suggestion_confidence, created_at, id, since, until) WHERE (suggestion_confidence IS NOT NULL);
+
+CREATE INDEX sample_past_suggestion_disagreement ON public.sample_past_published USING btree (dataset_id, suggestion_disagreement, created_at, id, since, until) WHERE (suggestion_disagreement IS NOT NULL);
+
+CREATE INDEX sample_past_suggestion_entropy ON public.sample_past_published USING btree (dataset_id, suggestion_entropy, created_at, id, since, until) WHERE (suggestion_entropy IS NOT NULL);
+
+CREATE INDEX sample_past_suggestion_margin ON public.sample_past_published USING btree (dataset_id, suggestion_margin, created_at, id, since, until) WHERE (suggestion_margin IS NOT NULL);
+
 CREATE INDEX sample_past_unpublished_since ON public.sample_past_unpublished USING btree (dataset_id, since, id);
 
 CREATE INDEX sample_past_unpublished_until ON public.sample_past_unpublished USING btree (dataset_id, until, since);
@@ -1874,6 +1983,16 @@ CREATE INDEX sample_path_order ON public.sample USING btree (dataset_id, path_or
 CREATE INDEX sample_since ON public.sample USING btree (dataset_id, since, id) INCLUDE (labels_key, facets_key);
 
 CREATE INDEX sample_state ON public.sample USING btree (dataset_id, state, created_at, id) INCLUDE (labels_key, facets_key);
+
+CREATE INDEX sample_suggestion_confidence ON public.sample USING btree (dataset_id, suggestion_confidence, created_at, id) WHERE (suggestion_confidence IS NOT NULL);
+
+CREATE INDEX sample_suggestion_conflict ON public.sample USING btree (dataset_id, suggestion_conflict) WHERE (suggestion_conflict IS NOT NULL);
+
+CREATE INDEX sample_suggestion_disagreement ON public.sample USING btree (dataset_id, suggestion_disagreement, created_at, id) WHERE (suggestion_disagreement IS NOT NULL);
+
+CREATE INDEX sample_suggestion_entropy ON public.sample USING btree (dataset_id, suggestion_entropy, created_at, id) WHERE (suggestion_entropy IS NOT NULL);
+
+CREATE INDEX sample_suggestion_margin ON public.sample USING btree (dataset_id, suggestion_margin, created_at, id) WHERE (suggestion_margin IS NOT NULL);
 
 CREATE INDEX source_damaged ON public.source USING btree (dataset_id, id) WHERE damaged;
 
@@ -1926,6 +2045,10 @@ CREATE UNIQUE INDEX version_label_name ON public.version_label USING btree (vers
 CREATE INDEX version_parent ON public.version USING btree (parent_id) WHERE (parent_id IS NOT NULL);
 
 CREATE INDEX version_revision ON public.version USING btree (dataset_id, revision);
+
+CREATE STATISTICS public.annotation_labels (mcv) ON label_id, confirmed FROM public.annotation;
+
+CREATE STATISTICS public.annotation_models (mcv) ON confirmed, model_id FROM public.annotation;
 
 CREATE STATISTICS public.source_path_words_seen ON lower(public.composed(path)) FROM public.source;
 

@@ -121,17 +121,27 @@ class Page:
 
     def _selected(self) -> sqlalchemy.Select[Any] | sqlalchemy.CompoundSelect[Any]:
         """By walking along the order or by sorting all matches. Where the planner cannot know which is better, both
-        ways are in the statement, and one is taken when it starts."""
+        ways are in the statement, and one is taken when it starts. Rows that the order has no value for are read only
+        if the others do not fill the page."""
         if self.one_of:
             return self._of_each_value()
-        row = self.source()
-        few = None if self.nearest else self.listing.few(self.context, row, self.field, self.size + 1)
-        if few is None or row.state.is_bound:
-            return self._in_order(row, unless=few)
-        are_few = select(few).scalar_subquery()
-        walked = self._in_order(row).where(are_few.is_(false()))
-        sorted_ = self._in_order(self.source(), unless=true()).where(are_few.is_not(false()))
-        return union_all(walked, sorted_)
+        rows = self._groups()
+        few = None if self.nearest else self.listing.few(self.context, rows[0], self.field, self.size + 1)
+        if few is None or rows[0].state.is_bound:
+            parts = [self._in_order(row, unless=few) for row in rows]
+        else:
+            are_few = select(few).scalar_subquery()
+            parts = [self._in_order(row).where(are_few.is_(false())) for row in rows]
+            parts += [self._in_order(row, unless=true()).where(are_few.is_not(false())) for row in self._groups()]
+        return parts[0] if len(parts) == 1 else union_all(*parts).limit(literal(self.size + 1))
+
+    def _groups(self) -> list[Row]:
+        """The rows of the list, or those with and those without a value for its order, as they are read."""
+        rows = [self.source()]
+        if self.order.has_rest:
+            rows.insert(0 if self.backward else 1, self.source())
+            rows[0 if self.backward else 1].is_rest = True
+        return rows
 
     def _of_each_value(self) -> sqlalchemy.Select[Any]:
         """The first rows with each value of a column, from its index; of these the first."""
@@ -156,7 +166,7 @@ class Page:
             if key is not None
         ]
         columns = [value.label(name) for name, value in values.items()]
-        rows = row.select(*columns, where=[*self.conditions(row, value), *between])
+        rows = row.select(*columns, where=[*self.conditions(row, value), *self.order.group(row), *between])
         order = self.order.by(row, backward=self.backward, unless=unless)
         return rows.order_by(*order).limit(literal(self.size + 1))
 
@@ -194,9 +204,14 @@ class Page:
         is_ahead, cursor = backward == self.backward, self.after if backward else self.before
         more: list[ColumnElement[bool]] = [func.count(sql("*")) > literal(self.size)] if is_ahead else []
         if cursor is not None:
-            row = self.source()
-            excluded = self.order.beyond(row, cursor, backward=backward, inclusive=True)
-            more.append(row.select(sql("1"), where=[*self.conditions(row), excluded]).exists())
+            for row in self._groups():
+                excluded = self.order.beyond(row, cursor, backward=backward, inclusive=True)
+                one = row.select(sql("true"), where=[*self.conditions(row), *self.order.group(row), excluded])
+                if self.order.last is not None:  # few rows may have a value: where they lie, the index says
+                    nearest = one.order_by(*self.order.by(row, backward=not backward)).limit(literal(1))
+                    more.append(nearest.scalar_subquery().is_not(None))
+                else:
+                    more.append(one.exists())
         return or_(false(), *more)
 
     def end_cursor(self, *, last: bool) -> ColumnElement[str]:

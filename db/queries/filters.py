@@ -38,6 +38,7 @@ from db.queries import patterns
 from db.queries.orders import labeled_at
 from db.queries.parameters import Bind, Parameter, bind_value, has_one_item
 from db.queries.rows import DatasetState, Row, table_of
+from db.queries.suggestions import SuggestionConditions, SuggestionFilter
 
 TEXTS, IDS = ARRAY(Text()), ARRAY(BigInteger())
 PRESETS = {
@@ -110,6 +111,7 @@ class SampleFilter:
     format: str | None = None
     annotation_count: IntFilter | None = None
     changed_since: int | Parameter | None = None
+    suggestions: SuggestionFilter | None = None
     and_: "Sequence[SampleFilter] | None" = None
     or_: "Sequence[SampleFilter] | None" = None
     not_: "SampleFilter | None" = None
@@ -135,6 +137,7 @@ def has_criteria(filter_: SampleFilter) -> bool:
     return (
         any(each is not None for each in (filter_.state, filter_.is_hard, filter_.usage, filter_.is_damaged))
         or any(each is not None for each in (filter_.is_source_available, filter_.format, filter_.changed_since))
+        or filter_.suggestions is not None
         or bool(filter_.labels and (filter_.labels.names or filter_.labels.ids))
         or bool(filter_.ids or filter_.labeled_by)
         or any(each not in (None, TimeFilter()) for each in times)
@@ -227,6 +230,8 @@ class _Builder:
         yield from self.columns(filter_)
         if filter_.labels is not None:
             yield self.labels(filter_.labels)
+        if filter_.suggestions is not None:
+            yield from self.suggestions(filter_.suggestions, indexed)
         yield from self.times(filter_)
         if filter_.file_name is not None:
             yield from self.file_name(filter_.file_name, indexed)
@@ -276,6 +281,11 @@ class _Builder:
             return label_ids.op("@>")(self.label_ids(filter_, every=True))
         overlaps = label_ids.op("&&")(self.label_ids(filter_, every=False))
         return overlaps.is_not(true()) if filter_.match == "NONE" else overlaps
+
+    def suggestions(self, filter_: SuggestionFilter, indexed: bool) -> Iterator[ColumnElement[bool]]:
+        labels = LabelFilter(filter_.labels, ids=filter_.label_ids)
+        some = SuggestionConditions(filter_, self.row, self.bind, lambda: self.label_ids(labels, every=False))
+        yield from some.conditions(indexed=indexed)
 
     def label_scope(self) -> ColumnElement[Any]:
         """What labels are looked up in: the dataset, or the version."""

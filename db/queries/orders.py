@@ -3,12 +3,12 @@
 from typing import Any
 
 import sqlalchemy
-from sqlalchemy import ColumnElement, Integer, Text, func, select
+from sqlalchemy import ColumnElement, Double, Integer, Text, func, select
 from sqlalchemy import literal_column as sql
 
 from db.postgres.models import Source
 from db.queries.compile_context import CompileContext, SelectedField
-from db.queries.pagination import HASH, ID, MOMENT, NUMBER, TEXT, Key, Order, by_column, seed_key
+from db.queries.pagination import FRACTION, HASH, ID, MOMENT, NUMBER, TEXT, Key, Order, by_column, seed_key
 from db.queries.rows import Row
 
 # When a sample without labels was labelled. A microsecond earlier is -infinity for the driver, when it is in a cursor.
@@ -31,6 +31,12 @@ def sample_order(context: CompileContext, field: SelectedField) -> Order:
             return _ordered(None, size, Key("source_id", NUMBER, source_id), descending=descending)
         case "RANDOM":
             return shuffled(context, by.get("seed") or "", descending=descending)
+        case "SUGGESTION_CONFIDENCE" | "SUGGESTION_MARGIN" | "SUGGESTION_ENTROPY" | "SUGGESTION_DISAGREEMENT" as name:
+            context.custom_plan |= any(field.argument(side) is not None for side in ("after", "before"))
+            filter_ = field.argument("filter")
+            is_filtered = filter_ is not None and any(each.suggestions is not None for each in filter_.conjuncts())
+            has_rest = not is_filtered or name == "SUGGESTION_DISAGREEMENT"
+            return by_suggestions(name.lower(), descending=descending, has_rest=has_rest)
     return by_column("sample", "created_at", MOMENT, descending=descending)
 
 
@@ -53,6 +59,16 @@ def _ordered(column: str | None, *keys: Key, descending: bool) -> Order:
 def labeled_at(row: Row) -> ColumnElement[Any]:
     """When a sample was last labelled: before all others, if never."""
     return func.coalesce(row["labeled_at"], NEVER)
+
+
+def by_suggestions(column: str, *, descending: bool, has_rest: bool) -> Order:
+    """By a column that few samples may have a value in; the others come last in either direction, and their key in
+    cursors is a value that no sample has. Which of the two a cursor is among must be known to the planner. All samples
+    with suggestions have a value, but for disagreement, which needs two models."""
+    last = sql("'-Infinity'::float8" if descending else "'Infinity'::float8", Double)
+    value = Key(column, FRACTION, lambda row: last if row.is_rest else row[column])
+    name = f"sample.{column}.{'down' if descending else 'up'}"
+    return Order(name, (value, Key("created_at", MOMENT), ID), descending, column, last=last, has_rest=has_rest)
 
 
 def source_of(row: Row) -> Row:

@@ -8,12 +8,12 @@ where to go on reading what its bearer may read anyway.
 import base64
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import BigInteger, ColumnElement, DateTime, Double, Text, and_, case, extract, func, tuple_
+from sqlalchemy import BigInteger, ColumnElement, DateTime, Double, Text, and_, case, extract, func, or_, tuple_
 from sqlalchemy import literal_column as sql
 from sqlalchemy.types import TypeEngine
 
@@ -68,6 +68,9 @@ def _finite(text: str) -> float:
 
 
 DISTANCE = KeyType(Double(), lambda column: column + sql("0"), _finite)
+FRACTION = KeyType(  # or without end, as the key of what has none
+    Double(), DISTANCE.without_index, lambda text: float(text) if text.endswith("Infinity") else _finite(text)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +93,8 @@ class Order:
     """The values that sort a list, together unique in it. `name` binds cursors to the order; no colon in it.
 
     `column`: of the rows, whose index is in this order; None where another table's is. `seed`: of a random order, in
-    SQL and as it comes with the request; it binds cursors, too.
+    SQL and as it comes with the request; it binds cursors, too. `last`: the index has only the rows with a value in
+    `column`; the others come after these, in either direction, and this is their key. `has_rest`: there may be others.
     """
 
     name: str
@@ -98,6 +102,14 @@ class Order:
     descending: bool = False
     column: str | None = None
     seed: tuple[ColumnElement[Any], Any] | None = None
+    last: ColumnElement[Any] | None = None
+    has_rest: bool = False
+
+    def group(self, row: "Row") -> list[ColumnElement[bool]]:
+        """Which rows these are, where those without a value are apart."""
+        if self.last is None or self.column is None:
+            return []
+        return [row[self.column].is_(None) if row.is_rest else row[self.column].is_not(None)]
 
     def by(
         self, row: "Row", *, backward: bool = False, unless: ColumnElement[bool] | None = None
@@ -106,7 +118,9 @@ class Order:
         descending = self.descending != backward
         values = [key.value(row) for key in self.keys]
         if unless is not None:
-            values[0] = case((unless, self.keys[0].type.without_index(values[0])), else_=values[0])
+            first = 1 if row.is_rest else 0
+            without_index = self.keys[first].type.without_index
+            values[first] = case((unless, without_index(values[first])), else_=values[first])
         return [value.desc() if descending else value.asc() for value in values]
 
     def beyond(
@@ -114,6 +128,10 @@ class Order:
     ) -> ColumnElement[bool]:
         """The rows that come after a key (`backward`: before it) in this order. That the first value does, too, is said
         where the values are of several tables, so that each can be read from there on."""
+        if row.is_rest and self.last is not None:
+            is_among_them, others = key[0] == self.last, replace(self, keys=self.keys[1:], last=None)
+            is_beyond = others.beyond(row, key[1:], backward=backward, inclusive=inclusive)
+            return and_(is_among_them, is_beyond) if backward else or_(~is_among_them, is_beyond)
         own, other = tuple_(*(each.value(row) for each in self.keys)), tuple_(*key)
         first, is_spread = self.keys[0].value(row), self.seed is not None
         if self.descending != backward:

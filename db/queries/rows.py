@@ -77,6 +77,7 @@ class Row:
     tables: list[CTE] = field(default_factory=list)  # that its fields add to the statement
     order: Order | None = None  # in which the rows are read
     descending: bool = False  # whether in its descending direction
+    is_rest: bool = False  # one of those that the order has no value for, which come last
 
     def __getitem__(self, column: str) -> ColumnElement[Any]:
         self.used.add(column)

@@ -11,7 +11,7 @@ from typing import Any, Optional, TypeVar
 import strawberry
 from strawberry import UNSET
 
-from db.queries import filters
+from db.queries import filters, suggestions
 from schema.enums import (
     ChangeKind,
     DatasetType,
@@ -24,6 +24,7 @@ from schema.enums import (
     TimePreset,
     enum_name,
 )
+from schema.inputs.models import ModelInput
 
 T = TypeVar("T")
 
@@ -80,6 +81,40 @@ class PathFilter:
     starts_with: str | None = strawberry.field(default=UNSET, description="The path begins with exactly this.")
 
 
+@strawberry.input(description="A filter of a number. All given conditions must match.")
+class FloatFilter:
+    min: float | None = strawberry.field(default=UNSET, description="The number is at least this.")
+    max: float | None = strawberry.field(default=UNSET, description="The number is at most this.")
+
+
+@strawberry.input(
+    description="A filter of samples by annotations that are suggested and not confirmed. One suggestion must meet all "
+    "given conditions; an empty filter matches every sample with a suggestion, whether it also has labels or not."
+)
+class SuggestionFilter:
+    labels: list[str] | None = strawberry.field(
+        default=UNSET,
+        description="The suggestion is of a label with one of these names; for the samples of a version, the names "
+        "that the labels have in the version.",
+    )
+    label_ids: list[strawberry.ID] | None = strawberry.field(
+        default=UNSET,
+        description="The suggestion is of one of these labels, by global ids of the working set; combined with "
+        "`labels`.",
+    )
+    models: list[ModelInput] | None = strawberry.field(
+        default=UNSET, description="The suggestion is made by one of these models."
+    )
+    confidence: FloatFilter | None = strawberry.field(
+        default=UNSET, description="The `confidence` of the suggestion matches. One without a confidence has 0."
+    )
+    disagrees_with_labels: bool | None = strawberry.field(
+        default=UNSET,
+        description="True: the sample has labels, and not the suggested one, so that the model and a person disagree. "
+        "False: the sample has the suggested label, or no labels.",
+    )
+
+
 @strawberry.input(
     description="A filter of samples. All given conditions must match; an empty filter matches every sample. In a "
     "query, null and empty lists are no condition, except an empty `or`, which matches nothing."
@@ -127,6 +162,9 @@ class SampleFilter:
         default=UNSET,
         description="Samples that were added or changed after this revision of the dataset. Deleted ones are in "
         "`changes { deletedSampleIds }`.",
+    )
+    suggestions: SuggestionFilter | None = strawberry.field(
+        default=UNSET, description="Samples with a suggestion that matches."
     )
     and_: list["SampleFilter"] | None = strawberry.field(
         name="and", default=UNSET, description="All of these filters must match."
@@ -220,6 +258,17 @@ def sample_filter(value: Mapping[str, Any]) -> filters.SampleFilter:
     def by_number(value: Mapping[str, Any]) -> filters.IntFilter:
         return filters.IntFilter(**value)
 
+    def by_suggestion(value: Mapping[str, Any]) -> suggestions.SuggestionFilter:
+        models = [suggestions.ModelFilter(**each) for each in value.get("models") or ()]
+        bounds = value.get("confidence")
+        return suggestions.SuggestionFilter(
+            labels=value.get("labels") or None,
+            label_ids=value.get("labelIds") or None,
+            models=models or None,
+            confidence=None if bounds is None else suggestions.FloatFilter(**bounds),
+            disagrees=value.get("disagreesWithLabels"),
+        )
+
     return filters.SampleFilter(
         ids=value.get("ids") or None,
         state=enum_name(value.get("state")),
@@ -240,6 +289,7 @@ def sample_filter(value: Mapping[str, Any]) -> filters.SampleFilter:
         format=enum_name(value.get("format")),
         annotation_count=optional("annotationCount", by_number),
         changed_since=value.get("changedSince"),
+        suggestions=optional("suggestions", by_suggestion),
         and_=optional("and", lambda values: [sample_filter(each) for each in values]),
         or_=optional("or", lambda values: [sample_filter(each) for each in values]),
         not_=optional("not", sample_filter),

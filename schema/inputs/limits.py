@@ -24,7 +24,8 @@ from graphql import (
 from schema.errors import refusal
 
 MAX_ITEMS: Final = "max_items"  # of an input field, in its metadata: how long its list may be, where not the default
-SEARCHES: Final = frozenset({"contains", "eq", "annotationCount"})  # criteria that may have to read every row
+# Criteria that may have to read every row.
+SEARCHES: Final = frozenset({"contains", "eq", "annotationCount", "suggestions"})
 CRITERION: Final = 1_000  # values: what compiling one criterion of a filter costs
 SEARCH: Final = 20_000  # values: what a criterion costs that may read every row of a dataset
 

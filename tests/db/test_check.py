@@ -78,7 +78,9 @@ async def labelled(dataset: DatasetFixture) -> None:
             SELECT s.dataset_id, s.id, l.id, 'model', 'MODEL', 0.5, false, model.id, s.since
             FROM sample s, label l, model
             WHERE s.path = 'c.png' AND l.name = 'dog' RETURNING sample_id
-        ) UPDATE sample SET state = 'PENDING' WHERE id IN (SELECT sample_id FROM suggested)"""
+        ) UPDATE sample SET state = 'PENDING', suggestion_confidence = 0.5, suggestion_margin = 0,
+                            suggestion_entropy = 1
+        WHERE id IN (SELECT sample_id FROM suggested)"""
     )
 
 
@@ -109,6 +111,7 @@ WRONG = {
     "sample 3: state is UNLABELED": "UPDATE sample SET state = 'UNLABELED' WHERE path = 'c.png'",
     "sample 1: labeled_by is null": "UPDATE sample SET labeled_by = NULL WHERE path = 'a.png'",
     "sample 3: labeled_by is set": "UPDATE sample SET labeled_by = 'ann' WHERE path = 'c.png'",
+    "sample 3: sureness": "UPDATE sample SET suggestion_margin = 1 WHERE path = 'c.png'",
     "sample 1: labeled_at": "UPDATE sample SET labeled_at = NULL WHERE path = 'a.png'",
     "version one: total": "UPDATE version SET total = 7",
     "version one: labeled": "UPDATE version SET labeled = 0",

@@ -7,6 +7,7 @@ import pytest
 from sqlmodel import col, select
 
 from db.errors import Invalid
+from db.exports.requests import FILTER
 from db.postgres import sql
 from db.postgres.engine import Database
 from db.postgres.models import Sample
@@ -20,6 +21,7 @@ from db.queries.filters import (
     conditions,
     working_set,
 )
+from db.queries.suggestions import FloatFilter, ModelFilter, SuggestionFilter
 from tests.db import dataset_rows
 
 
@@ -94,6 +96,12 @@ def test_bounds_that_exclude_each_other_are_refused() -> None:
         with pytest.raises(Invalid, match=f"`{field}..*swap them") as refused:
             conditions(filter_, working_set(1))
         assert refused.value.details == {"path": field}
+
+
+def test_a_job_keeps_a_filter_by_suggestions_as_it_was() -> None:
+    some = SuggestionFilter(["cat"], models=[ModelFilter("net", "1")], confidence=FloatFilter(min=0.5), disagrees=True)
+    for filter_ in (SampleFilter(suggestions=some), SampleFilter(suggestions=SuggestionFilter())):
+        assert FILTER.validate_python(FILTER.dump_python(filter_, mode="json")) == filter_
 
 
 def test_an_id_of_a_version_is_refused() -> None:

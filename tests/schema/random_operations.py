@@ -19,9 +19,10 @@ from graphql import (
 )
 
 from tests.schema.reference_lists import DATASET_FIELDS, SAMPLE_FIELDS, SEEDS, order_name
-from tests.schema.sample_data import CHANGES, DIRECTORIES, NAMES, NOW, PEOPLE
+from tests.schema.sample_data import CHANGES, DIRECTORIES, MODELS, NAMES, NOW, PEOPLE
 
 LABELS = ("cat", "Cat", "dog-1", "狗", "unused", "nobody", "", "a\x00")
+MODEL_NAMES = (*((name, version) for name, version, _ in MODELS), ("res\\net", "2"), ("\x00", "1"))
 NEEDLES = (
     *NAMES,
     "CAFÉ",
@@ -239,6 +240,7 @@ class Writer:
             "format": lambda: Word(self.pick(("JPEG", "PNG", "BMP", "TIFF", "GIF"))),
             "annotationCount": lambda: self.number((0, 1, 2, 3)),
             "changedSince": lambda: self.random.randint(0, 6),
+            "suggestions": lambda: self.suggestions(),
             "fileName": lambda: {self.pick(("contains", "eq")): self.pick((*NEEDLES, "IMG1.1.jpg"))},
             "path": lambda: self.path(),
             "not": lambda: self.filter(depth - 1),
@@ -271,6 +273,19 @@ class Writer:
         if not made or self.chance(2):
             made["names"] = self.some(LABELS, 3)
         return made if self.chance(3) else {**made, "match": Word(self.pick(("ANY", "ALL", "NONE")))}
+
+    def suggestions(self) -> dict[str, Any]:
+        least, most = sorted(self.random.choices((0.0, 0.25, 0.5, 1.0), k=2))
+        bounds = {"min": least, "max": most}
+        makers: dict[str, Callable[[], Any]] = {
+            "labels": lambda: self.some(LABELS, 3),
+            "labelIds": lambda: self.some([each for each in self.known.ids if not each.startswith("Sample")], 2),
+            "models": lambda: [{"name": name, "version": version} for name, version in self.some(MODEL_NAMES, 2)],
+            "confidence": lambda: {key: bounds[key] for key in self.some(("min", "max"), 2)},
+            "disagreesWithLabels": lambda: self.pick((True, False)),
+        }
+        selected = self.random.sample(list(makers), self.random.randint(0, 3))
+        return {name: None if self.chance(12) else makers[name]() for name in selected}
 
     def time(self) -> dict[str, Any]:
         if self.chance(2):

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from hashlib import md5, sha256
+from math import inf
 from typing import Any
 from unicodedata import normalize
 
@@ -33,6 +34,10 @@ def matches(tables: Tables, row: Row, filter_: Mapping[str, Any]) -> bool:
         "annotationCount": lambda value: in_bounds(len(tables.having("annotation", sample_id=row["id"])), value),
         "fileName": lambda value: has_text(row["path"].rpartition("/")[2], value),
         "path": lambda value: in_directory(row["path"], value),
+        "suggestions": lambda value: any(
+            suits(tables, row, each, value)
+            for each in tables.having("annotation", sample_id=row["id"], confirmed=False)
+        ),
         "and": lambda value: all(matches(tables, row, each) for each in value),
         "or": lambda value: any(matches(tables, row, each) for each in value),
         "not": lambda value: not matches(tables, row, value),
@@ -61,7 +66,21 @@ def has_labels(tables: Tables, row: Row, filter_: Mapping[str, Any]) -> bool:
     )
 
 
-def in_bounds(number: int | None, filter_: Mapping[str, Any]) -> bool:
+def suits(tables: Tables, row: Row, suggestion: Row, filter_: Mapping[str, Any]) -> bool:
+    label = tables.by_id("label", suggestion["label_id"]) or {}
+    model = tables.by_id("model", suggestion["model_id"]) or {}
+    labels = [*(filter_.get("labels") or ()), *(filter_.get("labelIds") or ())]
+    models = [(each["name"], each["version"]) for each in filter_.get("models") or ()]
+    disagrees = bool(row["label_ids"]) and suggestion["label_id"] not in row["label_ids"]
+    return (
+        (not labels or label["name"] in labels or f"Label:{label['id']}" in labels)
+        and (not models or (model.get("name"), model.get("version")) in models)
+        and in_bounds(suggestion["confidence"] or 0, filter_.get("confidence") or {})
+        and filter_.get("disagreesWithLabels") in (None, disagrees)
+    )
+
+
+def in_bounds(number: float | None, filter_: Mapping[str, Any]) -> bool:
     eq, least, most = (filter_.get(name) for name in ("eq", "min", "max"))
     if eq is least is most is None:
         return True
@@ -134,7 +153,8 @@ def token(name: str, row: Row) -> str:
 
 # -- orders -----------------------------------------------------------------------------------------------------------
 
-SAMPLE_FIELDS = ("CREATED_AT", "ADDED_AT", "LABELED_AT", "PATH", "SIZE", "RANDOM")
+SUGGESTION_FIELDS = tuple(f"SUGGESTION_{name}" for name in ("CONFIDENCE", "MARGIN", "ENTROPY", "DISAGREEMENT"))
+SAMPLE_FIELDS = ("CREATED_AT", "ADDED_AT", "LABELED_AT", "PATH", "SIZE", "RANDOM", *SUGGESTION_FIELDS)
 DATASET_FIELDS = ("CREATED_AT", "NAME")
 SEEDS = ("", "a", "猫:1")
 NEVER = datetime(1, 1, 1, microsecond=1, tzinfo=UTC)
@@ -164,8 +184,15 @@ def sorting(tables: Tables, order: Mapping[str, Any] | None) -> tuple[Callable[[
         "NAME": lambda row: row["name"].encode(),
         "SIZE": lambda row: ((tables.by_id("source", row["source_id"]) or {})["size"], row["source_id"]),
         "RANDOM": lambda row: shuffled(row["source_id"], order.get("seed") or ""),
+        **dict.fromkeys(SUGGESTION_FIELDS, lambda row: suggested(row, order)),
     }
     return keys[order["field"]], order.get("direction") == "DESC"
+
+
+def suggested(row: Row, order: Mapping[str, Any]) -> tuple[float, datetime, int]:
+    """Samples without a value are last in both directions."""
+    value, last = row[order["field"].lower()], -inf if order.get("direction") == "DESC" else inf
+    return last if value is None else value, row["created_at"], row["id"]
 
 
 def shuffled(source_id: int, seed: str) -> tuple[str, str]:

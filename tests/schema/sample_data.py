@@ -24,6 +24,7 @@ NAMES = (
     "q'uote",
     'd"q',
 )
+MODELS = (("res\\net", "1", 3), ("猫", 'v"2"', 2), ("idle", "1", 1))  # name, version, days
 PEOPLE = ("ann", "Bob", "zoë", "sync", "猫")
 CHANGES = ("LABEL_SAMPLES", "SYNC", "UNDO", "DELETE_SAMPLES", "UNDO")  # by revision; only some remove samples
 SHAPES = (
@@ -91,10 +92,11 @@ async def _fill_dataset(connection: asyncpg.Connection, chance: random.Random, d
             dataset,
             *(name, version, NOW - timedelta(days=days), NOW - timedelta(hours=days)),
         )
-        for name, version, days in (("res\\net", "1", 3), ("猫", 'v"2"', 2), ("idle", "1", 1))
+        for name, version, days in MODELS
     ]
     for at in range(samples):
         await _make_sample(connection, chance, dataset, labels[:4], at, models)
+    await _make_suggestions(connection, dataset, labels[:4], models[:2])
     await connection.execute(
         """INSERT INTO verdict (id, dataset_id, sample_id, label_id, model_id, confidence, outcome, since)
         SELECT 1000000 + id, dataset_id, sample_id, label_id, model_id, confidence,
@@ -107,6 +109,35 @@ async def _fill_dataset(connection: asyncpg.Connection, chance: random.Random, d
     await _make_exports(connection, dataset)
     await _make_large_changes(connection, dataset)
     await _make_auto_labels(connection, dataset)
+
+
+async def _make_suggestions(connection: asyncpg.Connection, dataset: int, labels: list[int], models: list[int]) -> None:
+    """Of models, on every other sample, labelled or not; and what follows from all suggestions that there are."""
+    chance = random.Random(5)
+    rows = await connection.fetch("SELECT id, label_ids FROM sample WHERE dataset_id = $1 ORDER BY id", dataset)
+    for row in rows[::2]:
+        for model in chance.sample(models, chance.choice((0, 1, 1, 2))):
+            others = [label for label in labels if label not in row["label_ids"]]
+            for label in chance.sample(others, min(len(others), chance.choice((1, 1, 2)))):
+                await connection.execute(
+                    """INSERT INTO annotation (dataset_id, sample_id, label_id, labeled_by, origin, confidence,
+                                               confirmed, shape, since, model_id)
+                    VALUES ($1, $2, $3, 'net', 'MODEL', $4, false, $5, 1, $6)""",
+                    dataset,
+                    row["id"],
+                    label,
+                    chance.choice((0.0, 0.25, 0.5, 0.5, 0.75, 1.0)),
+                    chance.choice((None, None, SHAPES[0])),
+                    model,
+                )
+    columns = ("state", "confidence", "margin", "entropy", "disagreement", "conflict")
+    names = [name if name == "state" else f"suggestion_{name}" for name in columns]
+    await connection.execute(
+        f"""UPDATE sample SET {", ".join(f"{name} = derived.{name}" for name in names)}
+        FROM sample s CROSS JOIN LATERAL derived_state(s.id) derived
+        WHERE sample.id = s.id AND sample.dataset_id = $1""",
+        dataset,
+    )
 
 
 async def _make_past(connection: asyncpg.Connection, dataset: int) -> None:

@@ -37,6 +37,7 @@ WITHOUT_VALUE: tuple[tuple[dict[str, Any], str], ...] = (
     ({"labels": {"ids": []}, "isHard": False}, "labels.ids"),
     ({"ids": [], "isHard": False}, "ids"),
     ({"path": {"in": []}, "isHard": False}, "path.in"),
+    ({"suggestions": None, "isHard": False}, "suggestions"),
     ({"width": {"min": None}, "isHard": False}, "width.min"),
     ({"changedSince": None, "isHard": False}, "changedSince"),
     ({"isSourceAvailable": None, "isHard": False}, "isSourceAvailable"),

@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import invariant, rule
 
 from db.history import changes
+from db.labelling import annotations
+from db.labelling.samples.selection import LockedSamples
 from db.postgres import sql
 from tests.db.history_model import Annotation, State
 from tests.schema.test_versions_model import OPERATIONS, POSITIONS, WORDS, Histories, run_histories
@@ -167,12 +169,8 @@ class Suggestions(Histories):
                 VALUES (:dataset, :sample, :label, 'import', 'IMPORT', false, :since)""",
                 **values,
             )
-            await sql.run(
-                session,
-                """UPDATE sample SET since = :since, state = sample_state(label_ids, true)
-                WHERE id = :sample AND dataset_id = :dataset""",
-                **{name: values[name] for name in ("since", "sample", "dataset")},
-            )
+            selected = LockedSamples(self.id, 1, (sample,))
+            await annotations.refresh_derived_state(session, selected, change, origin=None)
             return change.id
 
     @invariant()

@@ -7,6 +7,7 @@ import pytest
 from db.postgres import sql
 from db.postgres.engine import Database
 from db.queries import Plan, plan
+from tests.db.suggestion_rows import Suggested, suggest
 from tests.schema.mutation_fixture import DatasetClient, create_client
 from tests.schema.version_fixture import COMPARE, label, publish
 
@@ -52,6 +53,29 @@ async def test_comparing_reads_only_what_changed(explained: tuple[DatasetClient,
     assert scans
     assert all(table != "sample" for kind, table, _ in scans if kind == "Seq Scan"), text
     assert sum(float(rows) for _, _, rows in scans) <= 60
+
+
+async def test_a_page_by_suggestions_reads_those_that_an_old_version_had(
+    explained: tuple[DatasetClient, list[str]],
+) -> None:
+    client, plans = explained
+    label = client.dataset_rows.labels["cat"]
+    some = {id: [Suggested(label, (id * 7 % 100) / 100)] for id in client.dataset_rows.samples[::3]}
+    await suggest(client.direct.database, client.dataset_rows.id, some)
+    version = await publish(client)
+    await client.mutate(
+        "labelSamples", "changedCount", datasetId=client.dataset, select={"all": True}, labels=["dog"], mode="SET"
+    )
+    await analyze(client)
+    plans.clear()
+    order = "orderBy: {field: SUGGESTION_CONFIDENCE, direction: DESC}"
+    query = (
+        f"query ($v: ID!) {{ node(id: $v) {{ ... on Version {{ samples(first: 5, {order}) {{ nodes {{ id }} }} }} }} }}"
+    )
+    assert len((await client.direct.execute(query, {"v": version["id"]}))["node"]["samples"]["nodes"]) == 5
+    [text] = plans
+    assert "sample_past_suggestion_confidence" in text
+    assert max((int(rows) for rows in re.findall(r"Rows Removed by Filter: (\d+)", text)), default=0) < 100
 
 
 async def test_a_page_of_the_newest_version_walks_past_no_history(explained: tuple[DatasetClient, list[str]]) -> None:

@@ -1,0 +1,103 @@
+"""The plans of lists by suggestions: with many and with few, each reads only what an index says, shown by EXPLAIN."""
+
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import asyncpg
+import pytest
+
+from benchmarks import dataset as benchmark
+from db import queries
+from db.postgres import engine
+from db.queries import Plan, SelectedField
+from db.queries.filters import SampleFilter
+from db.queries.suggestions import FloatFilter, ModelFilter, SuggestionFilter
+from tests.db.test_select_plans import INPUTS, explain, input_, page, rows_read
+
+SAMPLES = 20_000
+FIELDS = ("CONFIDENCE", "MARGIN", "ENTROPY", "DISAGREEMENT")
+
+
+@pytest.fixture
+async def connection(database_url: str) -> AsyncIterator[asyncpg.Connection]:
+    await benchmark.suggest(database_url, await benchmark.make(database_url, samples=SAMPLES))
+    async with engine.connect(database_url) as database, database.reading() as connection:
+        yield connection
+
+
+def suggested(**criteria: Any) -> SampleFilter:
+    return SampleFilter(suggestions=SuggestionFilter(**criteria))
+
+
+def by_model(version: str, **criteria: Any) -> SampleFilter:
+    return suggested(models=[ModelFilter("net", version)], **criteria)
+
+
+def samples_read(found: dict[str, list[dict[str, Any]]]) -> float:
+    return sum(rows_read(nodes) for name, nodes in found.items() if name.startswith("sample"))
+
+
+async def test_lists_by_suggestions_read_what_an_index_says(connection: asyncpg.Connection) -> None:
+    for field in FIELDS:  # whether filtered or not
+        for filter_ in (None, suggested()):
+            found = await explain(connection, page(filter_, order=f"SUGGESTION_{field}"))
+            assert rows_read(found[f"sample_suggestion_{field.lower()}"]) == 101, field
+            assert samples_read(found) == 101
+            assert "Sort" not in found
+
+    many = by_model("1", confidence=FloatFilter(min=0.5))
+    for order in (None, "SUGGESTION_CONFIDENCE", "PATH"):
+        found = await explain(connection, page(many, order=order))
+        assert samples_read(found) < 1_000, order
+
+    # Of a model or a label with few suggestions among many; and of a label that many samples have, and none suggests.
+    few = {
+        "a model": (by_model("3"), 20),
+        "a model and a label": (by_model("3", labels=["label_49"]), 20),
+        "a label": (suggested(labels=["label_49"]), 20),
+        "sure ones of it": (suggested(labels=["label_49"], confidence=FloatFilter(min=0.5)), 20),
+        "no suggestion": (suggested(labels=["label_50"]), 0),
+        "none by this model": (by_model("2", labels=["label_49"]), 0),
+        "no such model": (by_model("4"), 0),
+    }
+    for name, (filter_, most) in few.items():
+        for order in (None, "SUGGESTION_MARGIN"):
+            found = await explain(connection, page(filter_, order=order))
+            assert samples_read(found) <= most, (name, order)
+        counted = await explain(connection, page(filter_, fields="totalCount"))
+        assert samples_read(counted) <= most, name
+
+    found = await explain(connection, page(suggested(confidence=FloatFilter(min=0.999))))
+    assert samples_read(found) < 100
+    disputed = await explain(connection, page(suggested(disagrees=True, confidence=FloatFilter(min=0.999))))
+    assert rows_read(disputed["sample_suggestion_conflict"]) == samples_read(disputed) < 100
+
+
+def page_after(order: str, first: int, **cursor: Any) -> Plan:
+    end = SelectedField("endCursor", "endCursor"), SelectedField("hasPreviousPage", "hasPreviousPage")
+    info = SelectedField("pageInfo", "pageInfo", fields={"PageInfo": end})
+    nodes = SelectedField("nodes", "nodes", fields={"Sample": (SelectedField("id", "id"),)})
+    args = {"first": first, "orderBy": {"field": order}, **cursor}
+    samples = SelectedField("samples", "samples", args, {"SampleConnection": (nodes, info)})
+    root = SelectedField("dataset", "dataset", {"by": {"id": input_("id")}}, {"Dataset": (samples,)})
+    return queries.compile_query([root], confined=False, page=SAMPLES)
+
+
+async def test_a_page_behind_a_cursor_is_found_at_once_among_either_kind(connection: asyncpg.Connection) -> None:
+    """Those with a value for the order, and the others."""
+    suggested_count = await connection.fetchval("SELECT count(*) FROM sample WHERE suggestion_margin IS NOT NULL")
+    for passed in (suggested_count // 2, suggested_count + 5_000):
+        plan = page_after("SUGGESTION_MARGIN", passed)
+        answer = json.loads(await connection.fetchval(plan.text, *plan.arguments(INPUTS)))
+        cursor = answer["dataset"]["samples"]["pageInfo"]["endCursor"]
+        behind = page_after("SUGGESTION_MARGIN", 100, after=input_("cursor"))
+        found = await explain(connection, behind, cursor=cursor)
+        assert samples_read(found) < 300, passed
+
+
+def test_no_value_of_a_suggestion_is_written_into_a_statement() -> None:
+    filter_ = suggested(labels=["needle"], models=[ModelFilter("needle", "1")], confidence=FloatFilter(min=0.125))
+    plan = page(filter_)
+    assert "needle" not in plan.text
+    assert "0.125" not in plan.text
