@@ -88,13 +88,14 @@ def welcome(settings: Settings, url: str, token: str | None, *, private: bool) -
 
 
 @in_loop
-async def demo(settings: Settings, _: argparse.Namespace, stopping: asyncio.Event) -> None:
+async def demo(settings: Settings, arguments: argparse.Namespace, stopping: asyncio.Event) -> None:
     logs.configure("warning")
     images = demonstration.folder(settings)
     own = settings.with_changes(database_url=None, allowed_roots=(*settings.allowed_roots, images.parent.resolve()))
     async with process.migrated(own) as ready:
         token, file = await process.owner_token(ready), process.token_file(ready)
-        await process.serve(ready, stopping, lambda url: demonstration.show(url, token, file, images))
+        suggest = arguments.vision
+        await process.serve(ready, stopping, lambda url: demonstration.show(url, token, file, images, suggest=suggest))
 
 
 @in_loop

@@ -22,11 +22,18 @@ EXAMPLES = (
 )
 
 FIND = """query ($name: String!) {
-  dataset(by: {name: $name}) { activeJob { id } statistics { totalCount labeledCount unlabeledCount } }
+  dataset(by: {name: $name}) { activeJob { id } statistics { totalCount labeledCount } }
 }"""
 CREATE = "mutation ($input: CreateDatasetInput!) { createDataset(input: $input) { job { id } } }"
 FOLLOW = """query ($id: ID!) { node(id: $id) { ... on SyncJob {
   status progress scannedCount addedCount error { message } } } }"""
+SUGGESTED = "digits"  # the dataset for which the built-in model suggests, and the least confidence
+MIN_CONFIDENCE = 0.5
+WAITING = """query ($name: String!) { dataset(by: {name: $name}) {
+  id statistics { unlabeledCount } models(first: 10) { nodes { pendingCount } } } }"""
+SUGGEST = "mutation ($input: StartAutoLabelingInput!) { startAutoLabeling(input: $input) { job { id } } }"
+FOLLOW_SUGGESTIONS = """query ($id: ID!) { node(id: $id) { ... on AutoLabelJob {
+  status progress sampleCount suggestedCount evaluation { accuracy sampleCount } error { message } } } }"""
 
 
 def folder(settings: Settings) -> Path:
@@ -42,14 +49,18 @@ def folder(settings: Settings) -> Path:
     return copies
 
 
-async def show(url: str, token: str, token_file: Path, images: Path) -> None:
-    """Find the datasets or make them, follow the syncs that run with a bar, and say how to go on."""
+async def show(url: str, token: str, token_file: Path, images: Path, *, suggest: bool = False) -> None:
+    """Find the datasets or make them, follow the syncs that run with a bar, and say how to go on. `suggest`: have the
+    built-in model suggest labels."""
     print()
     counts = [await _show(url, token, images, example) for example in EXAMPLES]
+    waiting = await _suggestions(url, token) if suggest else 0
     print()
     for example, count in zip(EXAMPLES, counts, strict=True):
-        todo = f"{count['labeledCount']} labelled, {count['unlabeledCount']} to do"
-        print(f'  Dataset "{example["name"]}": {count["totalCount"]} images, {todo}.')
+        total, labelled = count["totalCount"], count["labeledCount"]
+        print(f'  Dataset "{example["name"]}": {total} images, {labelled} labelled, {total - labelled} to do.')
+    if waiting:
+        print(f'  In "{SUGGESTED}", {waiting} suggestions of the built-in model wait for you to decide.')
     print(f"  They lie in {images}\n")
     if sys.stdout.isatty():  # other output may be kept, and read by others
         print(f"  Label images here     {url}/ui/#token={token}")
@@ -74,6 +85,25 @@ async def _show(url: str, token: str, images: Path, example: dict[str, str]) -> 
     return counts
 
 
+async def _suggestions(url: str, token: str) -> int:
+    """How many suggestions nobody has decided. The model is started where there are none."""
+    dataset = (await query(url, token, WAITING, name=SUGGESTED))["dataset"]
+    if not _pending(dataset) and dataset["statistics"]["unlabeledCount"]:
+        values = {"datasetId": dataset["id"], "model": {"builtIn": True}, "minConfidence": MIN_CONFIDENCE}
+        try:
+            job = (await query(url, token, SUGGEST, input=values))["startAutoLabeling"]["job"]
+        except CommandError as refused:  # labels that were deleted since
+            print(f"  Nothing is suggested: {refused}", flush=True)
+            return 0
+        await _follow(url, token, job["id"], "model", FOLLOW_SUGGESTIONS)
+        dataset = (await query(url, token, WAITING, name=SUGGESTED))["dataset"]
+    return _pending(dataset)
+
+
+def _pending(dataset: dict[str, Any]) -> int:
+    return sum(model["pendingCount"] for model in dataset["models"]["nodes"])
+
+
 async def query(url: str, token: str, document: str, **variables: Any) -> dict[str, Any]:
     """The data of one GraphQL request over HTTP."""
     body = json.dumps({"query": document, "variables": variables}).encode()
@@ -91,15 +121,14 @@ async def query(url: str, token: str, document: str, **variables: Any) -> dict[s
     return cast(dict[str, Any], answer["data"])
 
 
-async def _follow(url: str, token: str, job_id: str, name: str) -> None:
+async def _follow(url: str, token: str, job_id: str, name: str, document: str = FOLLOW) -> None:
     """One line that grows in a terminal; into a file, only the end is written."""
     while True:
-        job = (await query(url, token, FOLLOW, id=job_id))["node"]
+        job = (await query(url, token, document, id=job_id))["node"]
         done = job["status"] not in ("QUEUED", "RUNNING")
         share = 1.0 if job["status"] == "SUCCEEDED" else job["progress"] or 0.0
         bar = ("━" * round(share * BAR)).ljust(BAR, "─")
-        files, images = f"{job['scannedCount']} files", f"{job['addedCount']} images added"
-        line = f"  {name:7} {bar} {share:4.0%}  {files}, {images}, {job['status'].lower()}"
+        line = f"  {name:7} {bar} {share:4.0%}  {_said(job)}, {job['status'].lower()}"
         if sys.stdout.isatty():
             print(f"\r\x1b[K{line}", end="\n" if done else "", flush=True)
         elif done:
@@ -108,4 +137,14 @@ async def _follow(url: str, token: str, job_id: str, name: str) -> None:
             break
         await asyncio.sleep(POLL)
     if job["error"]:
-        print(f"  The sync failed: {job['error']['message']}", flush=True)
+        print(f"  The job failed: {job['error']['message']}", flush=True)
+
+
+def _said(job: dict[str, Any]) -> str:
+    if "scannedCount" in job:
+        return f"{job['scannedCount']} files, {job['addedCount']} images added"
+    suggested = f"{job['suggestedCount']} suggestions"
+    if job["evaluation"] is None:
+        return suggested
+    learned = job["evaluation"]
+    return f"{suggested}, {learned['accuracy']:.0%} right on {learned['sampleCount']} labelled images"
