@@ -28,6 +28,7 @@ NEAREST: Final = """query ($s: ID!, $f: SampleFilter) { dataset(by: {name: "benc
 
 async def run(bench: Bench) -> None:
     url = await servers.migrated(bench.postgres, f"bench_embeddings_{bench.rows}", lambda url: fill(url, bench.rows))
+    assert await pgvector.enable(url)
     async with engine.connect(url) as database:
         await indexes.sweep(database, url, many=bench.rows // 2)
     connection = await asyncpg.connect(engine.driver_url(url))

@@ -23,14 +23,9 @@ SELECT ARRAY(
 
 -- name: by_hand
 -- The same with the index, as somebody would write it who knows the filter.
-WITH likely AS MATERIALIZED (
-    SELECT source_id, vector FROM embedding JOIN sample USING (source_id)
-    WHERE model_id = {model} AND {condition}
-    ORDER BY embedding_bits(model_id, vector)::bit({dimension})
-        <~> (SELECT embedding_bits(model_id, vector) FROM embedding JOIN sample USING (source_id) WHERE sample.id = :sample_id)
-    LIMIT 200
-)
-SELECT json_agg(json_build_object('id', sample.id, 'path', path, 'distance', far))::text
-FROM (SELECT source_id, vector <=> (SELECT vector FROM embedding JOIN sample USING (source_id)
-                                    WHERE sample.id = :sample_id) AS far FROM likely ORDER BY far LIMIT 10) AS best
-JOIN sample USING (source_id)
+SELECT json_agg(json_build_object('id', id, 'path', path, 'distance', far))::text
+FROM (
+    SELECT sample.id, path, vector::halfvec({dimension}) <=> (
+        SELECT vector FROM embedding JOIN sample USING (source_id) WHERE sample.id = :sample_id) AS far
+    FROM embedding JOIN sample USING (source_id) WHERE model_id = {model} AND {condition} ORDER BY far LIMIT 10
+) AS best

@@ -53,13 +53,12 @@ async def _bring_about(connection: asyncpg.Connection, row: asyncpg.Record) -> b
     if row["dimension"] is None:
         return False
     log.info("an index of %s embeddings of model %s is made", row["embeddings"], row["id"])
-    needed = row["embeddings"] * (row["dimension"] // 8 + 1_000) // MIB
+    needed = row["embeddings"] * (min(2 * row["dimension"], 1_024) + 1_000) // MIB
     memory = min(max(needed, LEAST_MEMORY), MOST_MEMORY)
     await connection.execute(f"SET maintenance_work_mem = '{memory}MB'; SET max_parallel_maintenance_workers = 0")
     await sql.run(connection, SQL.set_center, model_id=row["id"])
+    key = await sql.value(connection, SQL.index_key, dimension=row["dimension"])
     await connection.execute(
-        f"CREATE INDEX CONCURRENTLY {name} ON embedding"
-        f" USING hnsw ((embedding_bits(model_id, vector)::bit({row['dimension']})) bit_hamming_ops)"
-        f" WHERE model_id = {row['id']}"
+        f"CREATE INDEX CONCURRENTLY {name} ON embedding USING hnsw ({key}) WHERE model_id = {row['id']}"
     )
     return True

@@ -15,6 +15,9 @@ SELECT existing.id, NULL, NULL, true
 FROM existing WHERE NOT EXISTS (SELECT FROM embedding_model model WHERE model.id = existing.id)
 ORDER BY id
 
+-- name: index_key
+SELECT expression || ' ' || operator_class FROM embedding_index(:dimension::int)
+
 -- name: set_center
 -- Of some of them, which is as good as of all; and only once: the index's rows depend on it.
 UPDATE embedding_model SET center = (

@@ -74,12 +74,12 @@ def drawn(seed: int, dimension: int = 24) -> list[float]:
     return [source.gauss(0, 1) * 10 ** (seed % 7 - 3) for _ in range(dimension)]
 
 
-async def embedded(database: Database, root: Path, *, samples: int = 60) -> Embedded:
+async def embedded(database: Database, root: Path, *, samples: int = 60, dimension: int = 24) -> Embedded:
     """All samples but the last three have a vector; every third is labelled."""
     assert await pgvector.enable(database.url)
     made = Embedded(await create_client(database, root, samples=samples))
     ids = made.client.ids(*range(samples))
-    made.vectors = {id: drawn(seed) for seed, id in enumerate(ids[:-3])}
+    made.vectors = {id: drawn(seed, dimension) for seed, id in enumerate(ids[:-3])}
     await made.put(made.vectors)  # type: ignore[arg-type]
     select = {"ids": ids[::3]}
     await made.client.mutate(

@@ -210,10 +210,12 @@ async def test_a_new_image_has_no_embedding_and_a_purge_leaves_none(pictures: Em
             assert await connection.fetchval(f"SELECT count(*) FROM {table}") == 0
 
 
+@pytest.mark.parametrize("dimension", [24, 600])  # the index is of the vectors themselves, or of a bit a number
 async def test_a_large_model_gets_an_index_which_finds_the_same(
-    pictures: Embedded, monkeypatch: pytest.MonkeyPatch
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dimension: int
 ) -> None:
-    client, database, ids = pictures.client, pictures.client.direct.database, list(pictures.vectors)
+    pictures = await embedded(database, tmp_path, dimension=dimension)
+    client, ids = pictures.client, list(pictures.vectors)
     assert await indexes.sweep(database, database.url, many=50) == 0  # embeddings have just come in
     await execute(database, "UPDATE embedding_model SET changed_at = now() - interval '1 min'")
     assert await indexes.sweep(database, database.url) == 0  # they are few
@@ -228,15 +230,17 @@ async def test_a_large_model_gets_an_index_which_finds_the_same(
     filters: list[tuple[Any, list[str]]] = [(None, ids), ({"state": "LABELED"}, ids[::3]), ({"ids": ids[:3]}, ids[:3])]
     for seed in range(2_000, 2_005):
         for filter_, among in filters:
-            page = await pictures.find({"vector": drawn(seed)}, filter=filter_, first=4)
-            assert is_same(page["edges"], pictures.nearest(drawn(seed), among))
+            page = await pictures.find({"vector": drawn(seed, dimension)}, filter=filter_, first=4)
+            assert is_same(page["edges"], pictures.nearest(drawn(seed, dimension), among))
     monkeypatch.setattr(nearest, "FEW", 5)  # of a filter that many samples match, candidates that do
     monkeypatch.setattr(nearest, "ENOUGH_FILTERED", 2)
-    page = await pictures.find({"vector": drawn(8)}, f"{NEAR} # few", filter={"state": "LABELED"}, first=4)
-    assert is_same(page["edges"], pictures.nearest(drawn(8), ids[::3]))
+    page = await pictures.find({"vector": drawn(8, dimension)}, f"{NEAR} # few", filter={"state": "LABELED"}, first=4)
+    assert is_same(page["edges"], pictures.nearest(drawn(8, dimension), ids[::3]))
     half_made = "UPDATE pg_index SET indisvalid = false WHERE indexrelid = $1::text::regclass"
     await execute(database, half_made, index)
-    assert is_same((await pictures.find({"vector": drawn(9)}))["edges"], pictures.nearest(drawn(9)))
+    assert is_same(
+        (await pictures.find({"vector": drawn(9, dimension)}))["edges"], pictures.nearest(drawn(9, dimension))
+    )
     assert await indexes.sweep(database, database.url, many=50) == 1
     await client.mutate("deleteEmbeddings", "deletedCount", datasetId=client.dataset, model=MODEL)
     assert await indexes.sweep(database, database.url, many=50) == 0
