@@ -104,7 +104,9 @@ class VersionStatus(Enum):
 
 @described("What a server can do only if its machine or its Postgres has what that needs.")
 class ServerFeature(Enum):
-    VISION = "A worker computes features of images: models can be trained here."
+    VISION = (
+        "A worker runs that can look at images: `startAutoLabeling` with a model that it runs need not wait for one."
+    )
     EMBEDDINGS = "Postgres has pgvector: embeddings can be stored and compared."
 
 

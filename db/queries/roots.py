@@ -9,6 +9,7 @@ from sqlalchemy import literal_column as sql
 
 from db.formats.images import USUAL
 from db.identity.tokens import Scope
+from db.jobs.queue import ABILITIES, ABILITY_CLASS
 from db.postgres.pgvector import IS_ENABLED
 from db.queries import ids
 from db.queries.compile_context import IDS, CompileContext, Field, ObjectType, SelectedField
@@ -22,7 +23,12 @@ from db.queries.types.fields import NESTED, from_request, permission
 from db.queries.types.version import state_of_version
 
 TEXTS = ARRAY(Text())
-FEATURES: Mapping[str, str] = {"EMBEDDINGS": IS_ENABLED}  # and whether the server has each, in SQL
+IS_SEEING = f"""EXISTS (
+    SELECT FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 2
+        AND classid = {ABILITY_CLASS} AND objid = {ABILITIES["VISION"]}
+        AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+)"""  # a worker with this ability runs, which holds its lock
+FEATURES: Mapping[str, str] = {"VISION": IS_SEEING, "EMBEDDINGS": IS_ENABLED}  # and whether there is each, in SQL
 
 
 def node(context: CompileContext, _source: None, field: SelectedField) -> Parts:

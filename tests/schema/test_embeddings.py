@@ -5,13 +5,14 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import pytest
 
 from db import jobs
 from db.datasets import purge
 from db.embeddings import indexes
 from db.postgres import pgvector
-from db.postgres.engine import Database
+from db.postgres.engine import Database, driver_url
 from db.queries import nearest
 from tests.schema.embedding_fixture import MODEL, NEAR, PUT, Embedded, drawn, embedded, execute, is_same
 from tests.schema.mutation_fixture import DatasetClient, create_client
@@ -270,3 +271,13 @@ async def test_without_pgvector_it_is_said_and_nothing_else_is_refused(client: D
         assert await pgvector.enable(database.url)
         assert (await client.direct.execute(FEATURES))["serverInfo"]["features"] == ["EMBEDDINGS"]
         await client.mutate("putEmbeddings", "storedCount", datasetId=dataset, model=MODEL, samples=given)
+
+
+async def test_a_worker_that_sees_is_a_feature_as_long_as_it_runs(client: DatasetClient, database: Database) -> None:
+    connection = await asyncpg.connect(driver_url(database.url))
+    try:
+        async with jobs.register_worker(connection, ("VISION",)):
+            assert (await client.direct.execute(FEATURES))["serverInfo"]["features"] == ["VISION"]
+        assert (await client.direct.execute(FEATURES))["serverInfo"]["features"] == []
+    finally:
+        await connection.close()
