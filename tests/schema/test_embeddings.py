@@ -276,7 +276,8 @@ async def test_without_pgvector_it_is_said_and_nothing_else_is_refused(client: D
 async def test_a_worker_that_sees_is_a_feature_as_long_as_it_runs(client: DatasetClient, database: Database) -> None:
     connection = await asyncpg.connect(driver_url(database.url))
     try:
-        async with jobs.register_worker(connection, ("VISION",)):
+        abilities: list[jobs.Ability] = ["VISION"]
+        async with jobs.register_worker(connection, abilities):
             assert (await client.direct.execute(FEATURES))["serverInfo"]["features"] == ["VISION"]
         assert (await client.direct.execute(FEATURES))["serverInfo"]["features"] == []
     finally:
