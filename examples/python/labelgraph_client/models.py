@@ -5,6 +5,7 @@ from typing import Any, Protocol
 from labelgraph_client.base import Unknown
 from labelgraph_client.generated.enums import JobStatus
 from labelgraph_client.generated.fragments import (
+    AutoLabelJob,
     BoundingBox,
     ChangeEvent,
     Circle,
@@ -23,7 +24,7 @@ from labelgraph_client.generated.fragments import (
     VersionPublishedEvent,
 )
 
-AnyJob = Job | SyncJob | ImportJob | ExportJob | ManifestJob | LargeChangeJob
+AnyJob = Job | SyncJob | ImportJob | ExportJob | ManifestJob | LargeChangeJob | AutoLabelJob
 AnyShape = BoundingBox | Polygon | Polyline | Circle | Point | Unknown
 Event = ChangeEvent | JobEvent | VersionPublishedEvent | VersionDeletedEvent | ManifestWrittenEvent
 

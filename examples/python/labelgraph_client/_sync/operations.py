@@ -59,6 +59,7 @@ from labelgraph_client.generated.input_types import (
     SampleFilter,
     SampleOrderInput,
     SetCurrentVersionInput,
+    StartAutoLabelingInput,
     SuggestAnnotationsInput,
     SyncDatasetInput,
     UndoChangeInput,
@@ -71,6 +72,7 @@ from labelgraph_client.generated.input_types import (
 from labelgraph_client.generated.job_page import JobPage, JobPageDataset
 from labelgraph_client.generated.job_progress import (
     JobProgress,
+    JobProgressJobProgressAutoLabelJob,
     JobProgressJobProgressExportJob,
     JobProgressJobProgressImportJob,
     JobProgressJobProgressJob,
@@ -100,6 +102,7 @@ from labelgraph_client.generated.sample_page import (
 )
 from labelgraph_client.generated.server_info import ServerInfo, ServerInfoServerInfo
 from labelgraph_client.generated.set_current_version import SetCurrentVersion, SetCurrentVersionSetCurrentVersion
+from labelgraph_client.generated.start_auto_labeling import StartAutoLabeling, StartAutoLabelingStartAutoLabeling
 from labelgraph_client.generated.start_export import StartExport, StartExportExportDataset
 from labelgraph_client.generated.start_import import StartImport, StartImportImportAnnotations
 from labelgraph_client.generated.suggest_annotations import (
@@ -1146,6 +1149,57 @@ class Operations(Transport):
         )
         return DecideSuggestions.model_validate(data).decide_suggestions
 
+    def start_auto_labeling(
+        self, input: StartAutoLabelingInput, **kwargs: Any
+    ) -> StartAutoLabelingStartAutoLabeling:
+        query = gql("""
+            mutation StartAutoLabeling($input: StartAutoLabelingInput!) {
+              startAutoLabeling(input: $input) {
+                job {
+                  ...AutoLabelJob
+                }
+              }
+            }
+
+            fragment AutoLabelJob on AutoLabelJob {
+              __typename
+              id
+              status
+              progress
+              requestedBy
+              createdAt
+              startedAt
+              finishedAt
+              error {
+                code
+                message
+              }
+              modelKind
+              model {
+                id
+                name
+                version
+              }
+              minConfidence
+              sampleCount
+              readCount
+              suggestedCount
+              suggestedSampleCount
+              keptCount
+              rejectedBeforeCount
+              skippedCount
+              waitsFor
+            }
+            """)
+        variables: dict[str, object] = {"input": input}
+        data = self.execute(
+            query=query,
+            operation_name="StartAutoLabeling",
+            variables=variables,
+            **kwargs,
+        )
+        return StartAutoLabeling.model_validate(data).start_auto_labeling
+
     def put_embeddings(
         self, input: PutEmbeddingsInput, **kwargs: Any
     ) -> PutEmbeddingsPutEmbeddings:
@@ -1855,6 +1909,7 @@ class Operations(Transport):
     ) -> Iterator[
         Union[
             JobProgressJobProgressJob,
+            JobProgressJobProgressAutoLabelJob,
             JobProgressJobProgressExportJob,
             JobProgressJobProgressImportJob,
             JobProgressJobProgressLargeChangeJob,
@@ -1884,7 +1939,40 @@ class Operations(Transport):
                 ... on LargeChangeJob {
                   ...LargeChangeJob
                 }
+                ... on AutoLabelJob {
+                  ...AutoLabelJob
+                }
               }
+            }
+
+            fragment AutoLabelJob on AutoLabelJob {
+              __typename
+              id
+              status
+              progress
+              requestedBy
+              createdAt
+              startedAt
+              finishedAt
+              error {
+                code
+                message
+              }
+              modelKind
+              model {
+                id
+                name
+                version
+              }
+              minConfidence
+              sampleCount
+              readCount
+              suggestedCount
+              suggestedSampleCount
+              keptCount
+              rejectedBeforeCount
+              skippedCount
+              waitsFor
             }
 
             fragment ExportFile on ExportFile {

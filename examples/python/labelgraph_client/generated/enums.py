@@ -10,6 +10,12 @@ class AnnotationOrigin(OpenEnum):
     MODEL = "MODEL"
 
 
+class AutoLabelModelKind(OpenEnum):
+    BUILT_IN = "BUILT_IN"
+    ONNX = "ONNX"
+    HTTP = "HTTP"
+
+
 class ChangeKind(OpenEnum):
     CREATE_LABELS = "CREATE_LABELS"
     UPDATE_LABEL = "UPDATE_LABEL"
@@ -99,6 +105,7 @@ class ErrorCode(OpenEnum):
     UPLOAD_TOO_LARGE = "UPLOAD_TOO_LARGE"
     UNSUPPORTED_FORMAT = "UNSUPPORTED_FORMAT"
     IMAGE_UNREADABLE = "IMAGE_UNREADABLE"
+    MODEL_UNAVAILABLE = "MODEL_UNAVAILABLE"
     STORAGE_ERROR = "STORAGE_ERROR"
     FEATURE_UNAVAILABLE = "FEATURE_UNAVAILABLE"
     INVALID_CURSOR = "INVALID_CURSOR"
@@ -136,6 +143,11 @@ class ExportPacking(OpenEnum):
     ZIP = "ZIP"
     TAR = "TAR"
     FILES = "FILES"
+
+
+class HttpModelProtocol(OpenEnum):
+    LABEL_STUDIO = "LABEL_STUDIO"
+    LABELGRAPH = "LABELGRAPH"
 
 
 class IgnoredReason(OpenEnum):
@@ -207,6 +219,11 @@ class JobKind(OpenEnum):
     MANIFEST = "MANIFEST"
     EXPORT = "EXPORT"
     LARGE_CHANGE = "LARGE_CHANGE"
+    AUTO_LABEL = "AUTO_LABEL"
+
+
+class JobNeed(OpenEnum):
+    VISION_WORKER = "VISION_WORKER"
 
 
 class JobStatus(OpenEnum):
@@ -262,6 +279,10 @@ class SampleOrderField(OpenEnum):
     PATH = "PATH"
     SIZE = "SIZE"
     RANDOM = "RANDOM"
+    SUGGESTION_CONFIDENCE = "SUGGESTION_CONFIDENCE"
+    SUGGESTION_MARGIN = "SUGGESTION_MARGIN"
+    SUGGESTION_ENTROPY = "SUGGESTION_ENTROPY"
+    SUGGESTION_DISAGREEMENT = "SUGGESTION_DISAGREEMENT"
 
 
 class SampleState(OpenEnum):

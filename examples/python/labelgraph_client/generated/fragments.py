@@ -7,6 +7,7 @@ from pydantic import Field
 from labelgraph_client.base import BaseModel, Unknown
 from .enums import (
     AnnotationOrigin,
+    AutoLabelModelKind,
     ChangeKind,
     DatasetType,
     ErrorCode,
@@ -14,6 +15,7 @@ from .enums import (
     ImageFormat,
     ImportFormat,
     ImportNoticeKind,
+    JobNeed,
     JobStatus,
     SampleState,
     SampleUsage,
@@ -121,6 +123,40 @@ class AnnotationShapeCircle(Circle):
 
 class AnnotationShapePoint(Point):
     typename__: Literal["Point"] = Field(validation_alias="__typename", serialization_alias="__typename")
+
+
+class AutoLabelJob(BaseModel):
+    typename__: str = Field(validation_alias="__typename", serialization_alias="__typename")
+    id: str
+    status: JobStatus
+    progress: Optional[float]
+    requested_by: str
+    created_at: datetime
+    started_at: Optional[datetime]
+    finished_at: Optional[datetime]
+    error: Optional["AutoLabelJobError"]
+    model_kind: AutoLabelModelKind
+    model: Optional["AutoLabelJobModel"]
+    min_confidence: float
+    sample_count: int
+    read_count: int
+    suggested_count: int
+    suggested_sample_count: int
+    kept_count: int
+    rejected_before_count: int
+    skipped_count: int
+    waits_for: Optional[JobNeed]
+
+
+class AutoLabelJobError(BaseModel):
+    code: ErrorCode
+    message: str
+
+
+class AutoLabelJobModel(BaseModel):
+    id: str
+    name: str
+    version: str
 
 
 class Change(BaseModel):

@@ -15,6 +15,7 @@ from .enums import (
     ExportFormat,
     ExportImages,
     ExportPacking,
+    HttpModelProtocol,
     ImageFormat,
     ImportFormat,
     ImportImages,
@@ -74,6 +75,17 @@ class AnnotationUpdateInput(InputModel):
     "Global id of the new label, instead of `label`."
     shape: Optional["ShapeInput"] = None
     "The new shape, of any kind that the dataset accepts. Null leaves the shape unchanged. To apply the label to the whole image instead, remove the annotation and add one without a shape."
+
+
+class AutoLabelModelInput(InputModel):
+    """The model that suggests. Exactly one field must be given."""
+
+    built_in: Optional[bool] = None
+    "The model of the server, for image classification. It learns from the labelled samples of the dataset: from at least 2 labels, each of 5 samples or more. Must be true. It needs a worker with the vision packages."
+    onnx: Optional["OnnxModelInput"] = None
+    "A model in an ONNX file. It needs a worker with the vision packages."
+    http: Optional["HttpModelInput"] = None
+    "A model that a server of its own runs."
 
 
 class BoundingBoxInput(InputModel):
@@ -302,6 +314,28 @@ class ExportOptionsInput(InputModel):
     "For COCO, and not for image classification: how polygons are written. Null: POLYGONS."
 
 
+class FloatFilter(InputModel):
+    """A filter of a number. All given conditions must match."""
+
+    min: Optional[float] = None
+    "The number is at least this."
+    max: Optional[float] = None
+    "The number is at most this."
+
+
+class HttpModelInput(InputModel):
+    """A model that a server of its own runs."""
+
+    url: str
+    "URL of the model, whose host and port are in the server's setting `LABELGRAPH_MODEL_HOSTS`. The server sends it signed URLs of images, which work for a quarter of an hour or a little more."
+    protocol: Optional[HttpModelProtocol] = HttpModelProtocol.LABEL_STUDIO
+    "The protocol that the model speaks."
+    name: Optional[str] = None
+    "Name of the model among those of the dataset. Null: its host and port. The version is the one that the model says."
+    label_config: Optional[str] = None
+    "For LABEL_STUDIO, the labelling configuration (XML) that the model is told. Null: one made of the dataset's labels."
+
+
 class ImportAnnotationsInput(InputModel):
     """The files to import, and options."""
 
@@ -465,6 +499,13 @@ class NearInput(InputModel):
     "The model whose embeddings are compared. Without it: the one that the dataset has had for longest."
 
 
+class OnnxModelInput(InputModel):
+    """A model in an ONNX file."""
+
+    path: str
+    "Path of the `.onnx` file below one of the folders in the server's setting `LABELGRAPH_MODELS`, relative or absolute. A `.json` file of the same name beside it says what the model takes and gives."
+
+
 class PathFilter(InputModel):
     """A filter of samples by their path. All given conditions must match."""
 
@@ -574,7 +615,7 @@ class RequestImportUploadInput(InputModel):
     dataset_id: str
     "Global id of the dataset to import into."
     key: str
-    "Your key for this file, unique in the dataset, 1–200 bytes: for example its path and a hash. The same key continues the same upload."
+    "Your key for this file, unique for your token in the dataset, 1–200 bytes: for example its path and a hash. The same key continues the same upload. Keys of other tokens are unknown to yours."
     file_name: str
     "Name of the file, without a directory."
     size: float
@@ -665,6 +706,8 @@ class SampleFilter(InputModel):
     "Samples whose number of annotations, including suggestions, matches."
     changed_since: Optional[int] = None
     "Samples that were added or changed after this revision of the dataset. Deleted ones are in `changes { deletedSampleIds }`."
+    suggestions: Optional["SuggestionFilter"] = None
+    "Samples with a suggestion that matches."
     and_: Optional[list["SampleFilter"]] = Field(validation_alias="and", serialization_alias="and", default=None)
     "All of these filters must match."
     or_: Optional[list["SampleFilter"]] = Field(validation_alias="or", serialization_alias="or", default=None)
@@ -749,6 +792,25 @@ class SplitInput(InputModel):
     "Samples that belong together are in the same part. The ratios are then reached as nearly as the sizes of groups allow. Null: each sample on its own."
 
 
+class StartAutoLabelingInput(InputModel):
+    """The dataset, the model, and which samples and labels to suggest for."""
+
+    dataset_id: str
+    "Global id of the dataset."
+    model: "AutoLabelModelInput"
+    "The model that suggests."
+    select: Optional["SampleSelectionInput"] = None
+    "The samples to suggest for. Null: all without a confirmed annotation. For labelled samples, the model suggests where it disagrees with people."
+    min_confidence: Optional[float] = 0.9
+    "The least confidence of a suggestion, 0–1. With 0, the model suggests for every sample, so that samples can be ordered by how sure it is."
+    labels: Optional[list[str]] = Field(default_factory=lambda: [])
+    "Names of the only labels to suggest. Without these and `labelIds`: all. The built-in model learns all labels in any case."
+    label_ids: Optional[list[str]] = Field(default_factory=lambda: [])
+    "Global ids of labels. Unlike a name, an id refers to the same label after a rename."
+    limit: Optional[int] = None
+    "Suggest for at most this many samples, those that were added first. Null: for all. 0: only evaluate the built-in model."
+
+
 class SuggestAnnotationsInput(InputModel):
     """A model, and what it suggests of samples."""
 
@@ -762,6 +824,21 @@ class SuggestAnnotationsInput(InputModel):
     "Withdraw the undecided suggestions of this model, in any version, on these samples that it does not repeat. Without it, they stay beside the new ones."
     create_missing: Optional[bool] = False
     "Create labels that do not exist in the dataset. Without it, an unknown label is refused with LABEL_NOT_FOUND."
+
+
+class SuggestionFilter(InputModel):
+    """A filter of samples by annotations that are suggested and not confirmed. One suggestion must meet all given conditions; an empty filter matches every sample with a suggestion, whether it also has labels or not."""
+
+    labels: Optional[list[str]] = None
+    "The suggestion is of a label with one of these names; for the samples of a version, the names that the labels have in the version."
+    label_ids: Optional[list[str]] = None
+    "The suggestion is of one of these labels, by global ids of the working set; combined with `labels`."
+    models: Optional[list["ModelInput"]] = None
+    "The suggestion is made by one of these models."
+    confidence: Optional["FloatFilter"] = None
+    "The `confidence` of the suggestion matches. One without a confidence has 0."
+    disagrees_with_labels: Optional[bool] = None
+    "True: the sample has labels, and not the suggested one, so that the model and a person disagree. False: the sample has the suggested label, or no labels."
 
 
 class SuggestionInput(InputModel):
@@ -822,7 +899,7 @@ class UndoChangeInput(InputModel):
     change_id: Optional[str] = None
     "Global id of the change."
     job_id: Optional[str] = None
-    "Global id of an import or a sync that has ended: all of its changes are undone, the latest first, as one change, or none of them. Those that were undone before stay undone."
+    "Global id of an import, a sync or an auto labelling that has ended: all of its changes are undone, the latest first, as one change, or none of them. Those that were undone before stay undone."
 
 
 class UpdateDatasetInput(InputModel):

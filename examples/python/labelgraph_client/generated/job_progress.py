@@ -6,6 +6,9 @@ from pydantic import Field
 from labelgraph_client.base import BaseModel
 from .enums import JobStatus
 from .fragments import (  # noqa: F401
+    AutoLabelJob,
+    AutoLabelJobError,
+    AutoLabelJobModel,
     ExportJob,
     ExportJobError,
     ExportJobFiles,
@@ -27,6 +30,7 @@ from .fragments import (  # noqa: F401
 class JobProgress(BaseModel):
     job_progress: Union[
         "JobProgressJobProgressJob",
+        "JobProgressJobProgressAutoLabelJob",
         "JobProgressJobProgressExportJob",
         "JobProgressJobProgressImportJob",
         "JobProgressJobProgressLargeChangeJob",
@@ -37,6 +41,13 @@ class JobProgress(BaseModel):
 
 class JobProgressJobProgressJob(BaseModel):
     typename__: str = Field(validation_alias="__typename", serialization_alias="__typename")
+    id: str
+    status: JobStatus
+    progress: Optional[float]
+
+
+class JobProgressJobProgressAutoLabelJob(AutoLabelJob):
+    typename__: Literal["AutoLabelJob"] = Field(validation_alias="__typename", serialization_alias="__typename")
     id: str
     status: JobStatus
     progress: Optional[float]
