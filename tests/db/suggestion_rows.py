@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from db.history import changes
+from db.history.derived_state import SURENESS
 from db.identity.tokens import Identity, Scope
 from db.labelling import annotations
 from db.labelling.samples.selection import LockedSamples
@@ -13,6 +14,16 @@ from db.postgres.sql import connection_of
 NET = ("net", "1")
 BOX = '{"type": "BoundingBox", "xMin": 1, "yMin": 2, "xMax": 3, "yMax": 4}'
 SUGGESTER = Identity("net", Scope.LABEL, token_id=3)
+
+
+# For tests that write suggestions by themselves: how sure models are of every sample.
+DERIVE = f"""
+    UPDATE sample SET {", ".join(f"{name} = derived.{name}" for name in SURENESS)}
+    FROM sample s CROSS JOIN LATERAL derived_state(s.id) derived
+    WHERE sample.id = s.id
+      AND ({", ".join(f"s.{name}" for name in SURENESS)})
+          IS DISTINCT FROM ({", ".join(f"derived.{name}" for name in SURENESS)})
+"""
 
 
 class Suggested(NamedTuple):

@@ -24,6 +24,7 @@ from tests import s3
 from tests.conftest import ROOT
 from tests.db.dataset_fixture import WORKER, Statements
 from tests.db.dataset_rows import ANN
+from tests.db.suggestion_rows import DERIVE
 
 ANY_NAMES = ("traffic light", "Straße", "person.sitting", "ねこ", "고양이")
 NUMBERS = itertools.count()
@@ -160,6 +161,7 @@ async def lived_in(house: House, example: str) -> int:
         WHERE shape ? 'xMin' AND id % 5 = 0"""
     )
     await house.do("UPDATE sample SET state = 'PENDING' WHERE state = 'UNLABELED' AND id % 3 = 0")
+    await house.do(DERIVE)
     await house.do(
         "UPDATE dataset SET pending = (SELECT count(*) FROM sample WHERE state = 'PENDING') WHERE id = $1", dataset
     )

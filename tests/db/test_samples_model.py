@@ -32,6 +32,7 @@ from db.queries.filters import LabelFilter, SampleFilter
 from tests.db.dataset_rows import ANN, BOB, make
 from tests.db.labelling_model import Annotation, Sample
 from tests.db.labelling_model import Edit as AnnotationEdit
+from tests.db.suggestion_rows import DERIVE
 from tests.waiting import LIMITS
 
 SAMPLES = 4
@@ -298,6 +299,7 @@ class Writes(RuleBasedStateMachine):
                 WHERE id = $1""",
                 id, change.revision, confirmed,
             )  # fmt: skip
+            await connection.execute(DERIVE)
 
     def _label(
         self, selection: Selection, found: set[int], names: list[str], mode: Any, create: bool, by: Any, some: bool
