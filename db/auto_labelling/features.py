@@ -33,14 +33,15 @@ class Found:
 
 @dataclass(slots=True)
 class Features:
-    """Those of one dataset's images, by one network. `read_count`: images that were read for this job."""
+    """Those of one dataset's images, by one network, which is opened when an image has none. `read_count`: images that
+    were read for this job."""
 
     batches: Batches
     images: ImageBytes
     decoders: Decoders
-    network: "Network"
     name: str
     read_count: int = 0
+    network: "Network | None" = None
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)  # of the network, which takes a whole core
 
     async def of(self, samples: Sequence[ChosenSample]) -> Found:
@@ -70,7 +71,8 @@ class Features:
         except UnreadableImage as refused:
             return refused.message
         async with self.turn:
-            return await asyncio.to_thread(_packed, self.network, pixels)
+            network = self.network = self.network or await asyncio.to_thread(_opened)
+            return await asyncio.to_thread(_packed, network, pixels)
 
     async def _keep(self, new: dict[str, bytes]) -> None:
         self.read_count += len(new)
@@ -85,6 +87,16 @@ class Features:
             await self.batches.commit(keep)
 
 
+def _opened() -> "Network":
+    """Raises ModelUnavailable."""
+    from db.vision.features import open_network
+
+    try:
+        return open_network()
+    except VisionUnavailable as error:
+        raise ModelUnavailable(error.message) from error
+
+
 def _packed(network: "Network", pixels: bytes) -> bytes:
     from db.vision.features import pack
 
@@ -92,14 +104,10 @@ def _packed(network: "Network", pixels: bytes) -> bytes:
 
 
 async def open_features(batches: Batches, dataset: LabelledDataset, stores: Stores, decoders: Decoders) -> Features:
-    """Raises ModelUnavailable, or StorageError."""
-    from db.vision.features import NAME, open_network
+    """Raises StorageError."""
+    from db.vision.features import NAME
 
     images = open_images(dataset, stores)
-    try:
-        network = await asyncio.to_thread(open_network)
-    except VisionUnavailable as error:
-        raise ModelUnavailable(error.message) from error
     async with batches.database.writing() as session:
         await sql.count(session, SQL.forget_others, dataset_id=dataset.id, network=NAME)
-    return Features(batches, images, decoders, network, NAME, dataset.read)
+    return Features(batches, images, decoders, NAME, dataset.read)

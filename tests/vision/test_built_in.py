@@ -118,7 +118,7 @@ def test_of_several_labels_each_is_suggested_of_one_only_the_likeliest() -> None
     def model(*, several: bool) -> BuiltIn:
         lesson = Lesson((11, 12, 13), (), (), (), several, {})
         nothing: Any = None
-        features = Features(nothing, nothing, nothing, nothing, "n")
+        features = Features(nothing, nothing, nothing, "n")
         return BuiltIn(features, lesson, nothing, {}, "1", 0.5, frozenset({11, 12}))
 
     row = (0.6, 0.7, 0.9)
