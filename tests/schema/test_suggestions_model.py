@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from hypothesis import strategies as st
-from hypothesis.stateful import invariant, rule
+from hypothesis.stateful import invariant, precondition, rule
 
 from db.history import changes
 from db.labelling import annotations
@@ -20,6 +20,7 @@ FEW = st.lists(POSITION, min_size=1, max_size=3, unique=True)
 NAME = st.sampled_from(WORDS[:3])
 MODELS = st.sampled_from(["m 1", "m 2", "n 1"])  # name and version
 CONFIDENCE = st.sampled_from([0.25, 0.5, 0.75])
+UNDONE = st.integers(0, 3)
 GIVEN = st.dictionaries(NAME, CONFIDENCE, max_size=2)
 RECORD = """
     models(first: 10) { nodes { name version suggestedCount pendingCount acceptedCount rejectedCount correctedCount
@@ -119,6 +120,30 @@ class Suggestions(Histories):
         for token in meant if decision == "REJECT" else ():
             after = after.judged(token, "REJECTED").without(token)
         self._done(payload["change"], state if dry else after)
+
+    @rule(position=POSITION, name=NAME, then=st.sampled_from(["ACCEPT", "REJECT", "ADD", "CLEAR"]), undone=UNDONE)
+    def models_agree(self, position: int, name: str, then: str, undone: int) -> None:
+        for model in ("m 1", "n 1"):
+            self.suggest([position], {name: 0.5}, model, True)
+        if then in ("ACCEPT", "REJECT"):
+            self.decide([position], [], [], (None, None), then, False)
+        else:
+            self.label([position], [name], "ADD")
+        if then == "CLEAR":
+            self.label([position], [], "SET")
+        for _ in range(undone if self.changes else 0):  # and done again
+            self.the_records_of_models_are_the_model()
+            self.undo_last()
+
+    @precondition(lambda self: self.model.revision % 4 == 0)
+    @rule(positions=FEW)
+    def delete_samples(self, positions: list[int]) -> None:
+        super().delete_samples(positions)
+
+    @precondition(lambda self: self.model.revision % 3 == 0)
+    @rule(names=st.lists(NAME, min_size=1, max_size=2, unique=True), samples=st.booleans())
+    def delete_labels(self, names: list[str], samples: bool) -> None:
+        super().delete_labels(names, samples)
 
     @rule(position=POSITION, data=st.data(), name=st.none() | NAME)
     def update(self, position: int, data: Any, name: str | None) -> None:
@@ -241,4 +266,4 @@ class Suggestions(Histories):
 
 @pytest.mark.slow
 def test_every_history_of_suggestions_is_as_the_model_says(database_url: str) -> None:
-    run_histories(Suggestions, database_url, OPERATIONS)
+    run_histories(Suggestions, database_url, OPERATIONS // 2)
