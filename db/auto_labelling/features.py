@@ -71,8 +71,9 @@ class Features:
         except UnreadableImage as refused:
             return refused.message
         async with self.turn:
-            network = self.network = self.network or await asyncio.to_thread(_opened)
-            return await asyncio.to_thread(_packed, network, pixels)
+            if self.network is None:
+                self.network = await asyncio.to_thread(_opened)
+            return await asyncio.to_thread(_packed, self.network, pixels)
 
     async def _keep(self, new: dict[str, bytes]) -> None:
         self.read_count += len(new)
