@@ -26,9 +26,13 @@ MAX_FILE_LABELS: Final = 100
 T = TypeVar("T", str, LabelReference)
 
 
+def in_one_form(label: T) -> T:
+    return nfc(label) if isinstance(label, str) else label  # type: ignore[redundant-expr]
+
+
 def distinct(labels: Iterable[T]) -> list[T]:
     """Names in their one form, and ids, each once."""
-    return list(dict.fromkeys(nfc(each) if isinstance(each, str) else each for each in labels))  # type: ignore[redundant-expr]
+    return list(dict.fromkeys(map(in_one_form, labels)))
 
 
 def named(labels: Iterable[LabelReference], known: KnownLabels) -> list[str]:

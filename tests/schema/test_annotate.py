@@ -261,3 +261,13 @@ async def test_segmentation_takes_polygons(database: Database, tmp_path: Path) -
     areas = await create_box_client(database, tmp_path, kind="IMAGE_SEGMENTATION")
     closed = {"polygon": {"points": [*triangle()["polygon"]["points"], {"x": 10, "y": 0}]}}
     assert len(await add_annotations(areas, 0, new("cat", triangle()), new("cat", closed))) == 1
+
+
+async def test_a_label_is_found_in_either_form_of_unicode(boxes: DatasetClient) -> None:
+    await boxes.mutate("updateDataset", "dataset { id }", datasetId=boxes.dataset, labelNames="ANY")
+    first = await annotate(boxes, edit_of(boxes, 0, add=[new("caf\u00e9")]), createMissing=True)
+    [made] = first["samples"][0]["annotations"]
+    again = await annotate(boxes, edit_of(boxes, 0, add=[new("cafe\u0301")], update=[]))
+    assert (again["change"], made["label"]["name"]) == (None, "caf\u00e9")
+    edit = edit_of(boxes, 0, update=[{"id": made["id"], "label": "cafe\u0301"}])
+    assert (await annotate(boxes, edit))["change"] is None

@@ -99,7 +99,7 @@ class CheckedEdits:
         for index, new in enumerate(edit.add):
             await turns.step()
             shape = checked_shape(new.shape, image, edit.sample, f"{path}.add.{index}")
-            row = AnnotationRow(edit.sample, ids[new.label], shape)
+            row = AnnotationRow(edit.sample, ids[label_resolution.in_one_form(new.label)], shape)
             self.add[row.key] = row
         for index, one in enumerate(edit.update):
             await turns.step()
@@ -107,7 +107,7 @@ class CheckedEdits:
                 raise Invalid(
                     "An annotation can be updated once in a call; this one is updated twice.", ids=_global([one.id])
                 )
-            label = None if one.label is None else ids[one.label]
+            label = None if one.label is None else ids[label_resolution.in_one_form(one.label)]
             shape = checked_shape(one.shape, image, edit.sample, f"{path}.update.{index}")
             self.update[one.id] = edit.sample, label, shape
         for id in edit.remove:
