@@ -103,12 +103,14 @@ async def list_all(session: AsyncSession) -> Sequence[Token]:
 
 
 async def revoke(session: AsyncSession, name_or_prefix: str) -> int:
-    """Revoke every valid token of this name or prefix; how many. Running servers notice within seconds."""
+    """Revoke every valid token of this name or prefix; how many. Running servers notice within seconds. Their files for
+    imports, which nobody else could import, are cleared away."""
     matching = (col(Token.name) == name_or_prefix) | (col(Token.prefix) == name_or_prefix)
     statement = update(Token).where(matching, col(Token.revoked_at).is_(None)).values(revoked_at=func.now())
-    revoked = (await session.exec(statement.returning(col(Token.id)))).all()
+    revoked = (await session.exec(statement.returning(col(Token.id)))).scalars().all()
     if not revoked:
         raise NotFound(f"There is no valid token named {name_or_prefix!r}; see `token list`.")
+    await sql.run(session, SQL.end_uploads, tokens=[str(id) for id in revoked])
     return len(revoked)
 
 

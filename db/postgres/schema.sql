@@ -1535,6 +1535,7 @@ CREATE TABLE public.upload (
     finished_at timestamp with time zone,
     generation integer DEFAULT 0 NOT NULL,
     label_ids bigint[] DEFAULT '{}'::bigint[] NOT NULL,
+    token_id bigint,
     CONSTRAINT upload_conflict_check CHECK ((on_conflict = ANY (ARRAY['ERROR'::text, 'RENAME'::text]))),
     CONSTRAINT upload_finished_check CHECK (((finished_at IS NULL) = ((sample_id IS NULL) AND (error_code IS NULL))))
 );

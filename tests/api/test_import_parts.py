@@ -11,6 +11,7 @@ import pytest
 
 from api.configuration import stores
 from db import jobs
+from db.identity import tokens
 from db.ingest import imports
 from db.ingest.uploads import parts
 from db.ingest.uploads.files import STAGING
@@ -26,6 +27,7 @@ SIZE = 500
 REQUEST = """mutation ($input: RequestImportUploadInput!) { requestImportUpload(input: $input) {
     partCount missingParts { number offset size url method headers { name value } } } }"""
 IMPORT = "mutation ($input: ImportAnnotationsInput!) { importAnnotations(input: $input) { job { id } } }"
+OWNER = "SELECT name FROM token WHERE id::text = (SELECT split_part(key, ':', 1) FROM import_upload)"
 IMAGES = {f"cat/{number}.png": image_bytes() for number in range(12)}
 
 
@@ -131,7 +133,8 @@ async def test_a_dataset_waits_for_no_more_than_it_may(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     data = archive()
-    monkeypatch.setenv("LABELGRAPH_LIMIT_STAGED", str(len(data) + 100))
+    half = len(data) + 100
+    monkeypatch.setenv("LABELGRAPH_LIMIT_STAGED", str(2 * half))
     async with open_staged_uploads("local", request, database, database_url, tmp_path) as script:
         for _ in range(2):  # asked for again it counts once
             await script.request(upload_input("a.png", bytes(60)))
@@ -140,8 +143,34 @@ async def test_a_dataset_waits_for_no_more_than_it_may(
         assert await code(script, REQUEST, **too_much) == "UPLOAD_TOO_LARGE"
         assert await code(script, REQUEST_UPLOADS, files=[upload_input("b.png", bytes(41))]) == "UPLOAD_TOO_LARGE"
         assert "errors" not in await send(script, REQUEST, **too_much | {"size": 40})
+        others = [replace(script, client=Client(script.client.url, await token(database))) for _ in range(2)]
+        await others[0].request(upload_input("c.png", bytes(60)))  # what one token announces leaves half to others
+        assert "errors" not in await send(others[0], REQUEST, key="set", fileName="set.zip", size=half - 60)
+        assert await code(others[1], REQUEST_UPLOADS, files=[upload_input("d.png", bytes(1))]) == "UPLOAD_TOO_LARGE"
+        await script.do("UPDATE import_upload SET size = 10 * size WHERE key LIKE '%:other'")
+        await missing(script, data)  # what goes on is never refused
+        await script.request(upload_input("a.png", bytes(60)))
+        await script.do("UPDATE import_upload SET size = size / 10 WHERE key LIKE '%:other'")
         await run_import(script)
         assert "errors" not in await send(script, REQUEST, key="more", fileName="more.zip", size=len(data))
+
+
+async def test_files_of_a_token_that_is_revoked_are_cleared_away(
+    database: Database,
+    database_url: str,
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    data = archive()
+    monkeypatch.setenv("LABELGRAPH_LIMIT_STAGED", str(2 * len(data)))
+    async with open_staged_uploads("local", request, database, database_url, tmp_path) as script:
+        await put_all(script, data)
+        async with database.writing() as session:
+            await tokens.revoke(session, await database.value(OWNER))
+        assert await sweep(script) == 0
+        other = replace(script, client=Client(script.client.url, await token(database)))
+        assert await missing(other, data)
 
 
 async def sweep(script: StagedUploads) -> int:

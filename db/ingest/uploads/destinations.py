@@ -63,25 +63,20 @@ async def lock_names(session: AsyncSession, dataset_id: int) -> None:
     await sql.run(session, SQL.lock_names, dataset_id=dataset_id)
 
 
-async def expect_room(
-    session: AsyncSession,
-    dataset_id: int,
-    size: int,
-    most: int,
-    *,
-    keys: Sequence[str] = (),
-    import_key: str | None = None,
-) -> None:
-    """Refuse files of this size, those with these keys, beyond what may be staged for a dataset. The names are
-    locked."""
-    values = {"dataset_id": dataset_id, "keys": list(keys), "import_key": import_key}
-    staged = await sql.value(session, SQL.staged_bytes, **values)
-    if staged + size > most:
+async def expect_room(session: AsyncSession, dataset_id: int, size: int, most: int, *, by: Identity) -> None:
+    """Refuse new files of this size beyond what may be staged for a dataset, of which one token has half at most. The
+    names are locked."""
+    staged = await sql.first(session, SQL.staged_bytes, dataset_id=dataset_id, token_id=by.token_id)
+    assert staged is not None
+    waiting, limit, whose = staged["of_token"], most // 2, " that this token requested"
+    if waiting + size <= limit:
+        waiting, limit, whose = staged["of_all"], most, ""
+    if waiting + size > limit:
         message = (
-            f"The dataset waits for files of {staged} bytes already, and for at most {most} at a time: complete or "
+            f"The dataset waits for files of {waiting} bytes{whose}, and for at most {limit} at a time: complete or "
             "import those, or let them expire."
         )
-        raise Invalid(message, code="UPLOAD_TOO_LARGE", limit=most, staged=staged)
+        raise Invalid(message, code="UPLOAD_TOO_LARGE", limit=limit, staged=waiting)
 
 
 async def free_paths(

@@ -6,12 +6,16 @@ SELECT input_path, image_formats AS formats, exclude FROM dataset WHERE id = :da
 SELECT pg_advisory_xact_lock(4, :dataset_id::bigint::int)
 
 -- name: staged_bytes
--- Of what is requested but for these, and neither completed, imported nor cleared away.
-SELECT coalesce((SELECT sum(size) FROM upload
-                 WHERE dataset_id = :dataset_id AND finished_at IS NULL AND key <> ALL (:keys::text[])), 0)::bigint
-     + coalesce((SELECT sum(size) FROM import_upload
-                 WHERE dataset_id = :dataset_id AND (expires_at > now() OR sweep_at <= now())
-                   AND key IS DISTINCT FROM :import_key::text), 0)::bigint
+-- Of what is requested, and neither completed, imported nor cleared away: of this token, and of all. The key of a file for
+-- an import begins with the number of its token.
+SELECT coalesce(sum(size), 0)::bigint AS of_all,
+       coalesce(sum(size) FILTER (WHERE token = (:token_id::bigint)::text), 0)::bigint AS of_token
+FROM (
+    SELECT size, token_id::text FROM upload WHERE dataset_id = :dataset_id AND finished_at IS NULL
+    UNION ALL
+    SELECT size, split_part(key, ':', 1) FROM import_upload
+    WHERE dataset_id = :dataset_id AND (expires_at > now() OR sweep_at <= now())
+) AS staged (size, token)
 
 -- name: taken
 SELECT path FROM sample WHERE dataset_id = :dataset_id AND path = ANY(:paths::text[])

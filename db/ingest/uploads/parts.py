@@ -91,7 +91,8 @@ async def request(session: AsyncSession, dataset_id: int, requested: RequestedPa
     await lock_names(session, dataset_id)
     own = key_of(by, key)
     await sql.run(session, SQL.set_aside, dataset_id=dataset_id, key=own)
-    await expect_room(session, dataset_id, requested.size, requested.max_staged, import_key=own)
+    if not await sql.value(session, SQL.is_requested, dataset_id=dataset_id, key=own):
+        await expect_room(session, dataset_id, requested.size, requested.max_staged, by=by)
     row = await sql.first(
         session,
         SQL.request,

@@ -3,6 +3,9 @@
 -- What is expired may be cleared away at any moment, so its key goes to a new one.
 UPDATE import_upload SET key = staged WHERE dataset_id = :dataset_id AND key = :key AND expires_at <= now()
 
+-- name: is_requested
+SELECT EXISTS (SELECT FROM import_upload WHERE dataset_id = :dataset_id AND key = :key)
+
 -- name: request
 WITH written AS (
     INSERT INTO import_upload (dataset_id, key, file_name, size, staged, expires_at, urls_until)

@@ -136,9 +136,11 @@ async def request(
     [row] = await sql.run(session, SQL.destination, dataset_id=dataset_id)
     destination = Destination.of(row)
     tickets = await _tickets(session, dataset_id, destination, requested, known)
-    new = {ticket.key: ticket.size for ticket in tickets if ticket.staged is not None}
-    await expect_room(session, dataset_id, sum(new.values()), requested.max_staged, keys=list(new))
-    tickets = await _write(session, dataset_id, requested, tickets, known)
+    waiting = {key for key, row in known.items() if row.is_open}
+    new = {ticket.key: ticket.size for ticket in tickets if ticket.staged is not None and ticket.key not in waiting}
+    if new:
+        await expect_room(session, dataset_id, sum(new.values()), requested.max_staged, by=by)
+    tickets = await _write(session, dataset_id, requested, tickets, known, by=by)
     return IssuedTickets(dataset_id, destination.input_path, requested.expiry, tuple(tickets))
 
 
@@ -238,6 +240,8 @@ async def _write(
     requested: RequestedUploads,
     tickets: Sequence[Ticket],
     known: Mapping[str, Upload],
+    *,
+    by: Identity,
 ) -> list[Ticket]:
     """Raises RetryTransaction when another request has just used one of the keys."""
     rows: dict[str, dict[str, Any]] = {}
@@ -257,6 +261,7 @@ async def _write(
         on_conflict=requested.on_conflict,
         expires_at=datetime.fromtimestamp(requested.expiry, UTC),
         grace=GRACE,
+        token_id=by.token_id,
     )
     staged = {row["key"]: row["staged"] for row in written}
     if staged.keys() != rows.keys():

@@ -1,8 +1,8 @@
 -- name: write
 INSERT INTO upload (dataset_id, key, file_name, size, path, staged, labels, label_ids, create_missing, on_conflict,
-                    expires_at, sweep_at)
+                    expires_at, sweep_at, token_id)
 SELECT :dataset_id, key, file_name, size, path, staged, labels, label_ids, :create_missing, :on_conflict,
-       :expires_at::timestamptz, :expires_at::timestamptz + :grace::interval
+       :expires_at::timestamptz, :expires_at::timestamptz + :grace::interval, :token_id
 FROM jsonb_to_recordset(:rows::jsonb)
      AS new (key text, file_name text, size bigint, path text, staged text, labels text[], label_ids bigint[])
 ORDER BY path
@@ -11,6 +11,7 @@ ON CONFLICT (dataset_id, key) DO UPDATE SET
     label_ids = excluded.label_ids, create_missing = excluded.create_missing, on_conflict = excluded.on_conflict,
     expires_at = greatest(upload.expires_at, excluded.expires_at),
     sweep_at = greatest(upload.expires_at, excluded.expires_at) + :grace::interval,
+    token_id = CASE WHEN upload.finished_at IS NULL THEN upload.token_id ELSE excluded.token_id END,
     cleared = false, sample_id = NULL, error_code = NULL, error = NULL, finished_at = NULL,
     generation = upload.generation + CASE WHEN upload.finished_at IS NULL THEN 0 ELSE 1 END
 WHERE upload.key = ANY(:known::text[])

@@ -1,0 +1,1 @@
+ALTER TABLE upload ADD COLUMN token_id bigint;
