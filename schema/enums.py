@@ -411,7 +411,11 @@ class ImportNoticeKind(Enum):
         "OVERWRITE takes its labels away."
     )
     IMAGES_NOT_STORED = "The files contain images, which are not stored. `images: STORE` stores them."
+    NOTHING_CHANGED = (
+        "The import changes nothing: samples are as the files say already, or these say nothing that is imported."
+    )
     LABEL_NAME = "A label's name is not allowed in this dataset, so its annotations were left out."
+    LABEL_NOT_IN_FILES = "`labels` names a label that no annotation of the files has."
     SHAPE_BEYOND_IMAGE = "Shapes reach beyond their image. `outOfBounds` says what to do with them."
     LABELS_KEPT = "A person or a script labelled the sample last, so its labels stay. OVERWRITE replaces them."
     MATCHED_BY_PATH_END = "The image's path and that of its sample end alike."

@@ -32,6 +32,7 @@ from db.ingest.images import (
 from db.ingest.imports.label_files import UNSIZED, LabelFiles
 from db.ingest.imports.locations import ReadableLocations
 from db.ingest.imports.manifest_lines import ManifestLine
+from db.ingest.imports.named_labels import NamedLabels
 from db.ingest.imports.options import Options
 from db.jobs import Claim, LabelWarning
 from db.postgres import sql
@@ -69,6 +70,7 @@ class Inspector:
     locations: ReadableLocations
     files: LabelFiles
     exclude: Exclusion
+    labels: NamedLabels
     copies: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(COPIES_AT_ONCE))
 
     async def inspect(self, rows: Sequence[asyncpg.Record]) -> list[Entry]:
@@ -89,6 +91,7 @@ class Inspector:
         location = f"{self.options.file_name}:{row['position']}"
         line = STORED.validate_json(row["entry"])
         entry = Entry(row["position"], row["path"], location, image, hard=line.hard, usage=line.usage)
+        self.labels.see(each.label for each in line.annotations or ())
         is_gone = image is not None and image.outcome is Outcome.GONE
         kind: NoticeKind = "CONTENT"
         try:
@@ -108,6 +111,7 @@ class Inspector:
         except RootMissing:
             raise
         except DomainError as refused:
+            self.labels.is_whole = self.labels.is_whole and not line.files
             return replace(entry, refused=refused.message, refused_as=kind)
 
     async def _bring(self, origin: str, path: str) -> tuple[str, InspectedImage]:
@@ -152,6 +156,9 @@ class Inspector:
             facts = entry.image.facts
             raster = raster if facts is None else Raster(facts.width, facts.height, facts.orientation)
         files = [await self.files.read(file, raster) for file in line.files]
+        for file in files:
+            self.labels.see(each.label for each in file.annotations or ())
+            self.labels.is_whole = self.labels.is_whole and file.annotations is not None and not file.problems
         annotations = self._drawable(line.annotations, raster, problems)
         if files and not annotations and all(file.annotations is None for file in files):
             annotations = None

@@ -25,6 +25,7 @@ from db.ingest.imports.files.source import IndexedFiles, is_image
 from db.ingest.imports.files.uploaded import Uploaded, UploadedBytes, UploadedParts
 from db.ingest.imports.formats import reader_of
 from db.ingest.imports.locations import ReadableLocations
+from db.ingest.imports.named_labels import NamedLabels
 from db.ingest.imports.options import Options
 from db.ingest.merge import stage
 from db.ingest.sync.rules import Rules
@@ -72,6 +73,7 @@ class Staging:
     input_path: str  # ends with a slash
     base: str | None
     rules: Rules
+    labels: NamedLabels
     stores: bool = False
     images: ImageNames | None = None
     position: int = 0
@@ -97,6 +99,7 @@ class Staging:
             self.problems.append((found, CONTENT))
             return
         self.position += 1
+        self.labels.see(nfc(each.label) for each in found.annotations or ())
         self.weight += len(found.annotations or ()) + len(found.problems)
         try:
             contained, is_exact = self._contained(found)
@@ -132,7 +135,7 @@ class Staging:
 
     def end(self, files: IndexedFiles) -> list[Notice]:
         """What is to be said when all was read."""
-        notices = []
+        notices = self.labels.notices(files.label)
         if not self.position:
             notices.append(Notice("NO_IMAGES", f"{files.label}: {NO_IMAGES}"))
         if not self.stores:
@@ -213,7 +216,8 @@ async def stage_records(
     images = None
     if options.images == "STORE" and not is_there:
         images = await asyncio.to_thread(ImageNames, files)
-    staging = Staging(job, options.format, input_path, base, Rules.of(dataset), options.images == "STORE", images)
+    labels, stores = NamedLabels.of(options), options.images == "STORE"
+    staging = Staging(job, options.format, input_path, base, Rules.of(dataset), labels, stores, images)
     assert options.format is not None  # by now
     await in_batch(database, job, lambda batch: begin(batch, job))
     found = reader_of(options.format)(files, ReadOptions(dataset["type"], max_image=max_image))

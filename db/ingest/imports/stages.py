@@ -13,7 +13,7 @@ from db.formats.images import DEFAULT_LIMITS, ImageLimits
 from db.formats.patterns import Exclusion
 from db.history.changes import no_such_dataset
 from db.ingest.decide import IMPORT_AUTHOR, MANIFEST_AUTHOR, Policy
-from db.ingest.entry import Entry
+from db.ingest.entry import Entry, Notice
 from db.ingest.imports.contained import ContainedImages
 from db.ingest.imports.entries import Inspector
 from db.ingest.imports.files import OpenedFiles
@@ -22,6 +22,7 @@ from db.ingest.imports.files.space import temporary_space
 from db.ingest.imports.formats import format_of
 from db.ingest.imports.label_files import LabelFiles
 from db.ingest.imports.locations import ReadableLocations
+from db.ingest.imports.named_labels import NamedLabels
 from db.ingest.imports.options import MANIFEST, Options
 from db.ingest.imports.reading import READ, is_staged, stage_manifest
 from db.ingest.imports.record_entries import RecordInspector
@@ -39,6 +40,8 @@ BATCH: Final = 500  # lines in one transaction
 CHUNK: Final = 100  # lines whose images are read together
 MAX_BYTES: Final = 64 * 1024 * 1024  # of lines, beyond which a transaction takes no further one
 MAX_ANNOTATIONS: Final = 20_000  # after which a transaction takes no further line
+
+NOTHING_CHANGED: Final = "All samples are as the files say already, or these say nothing that is imported."
 
 
 async def run(database: Database, job: Claim, stores: Stores, limits: ImageLimits = DEFAULT_LIMITS) -> None:
@@ -70,6 +73,8 @@ async def run(database: Database, job: Claim, stores: Stores, limits: ImageLimit
             contents = stack.enter_context(closing(ImageContents(opened[0], limits.size)))
         inspector = _inspector(database, job, stores, limits, locations, options, dataset, contents)
         await _merge(database, job, options, inspector)
+    labels = inspector.labels.notices(options.file_name) if isinstance(inspector, Inspector) else []
+    await in_batch(database, job, lambda batch: _conclude(batch, job, options, labels))
     if options.staged is not None and not options.dry_run:
         await parts.finish(database, options.staged)
 
@@ -88,7 +93,8 @@ def _inspector(
     exclude = Exclusion.of(dataset["exclude"])
     if options.format == MANIFEST:
         files = LabelFiles(locations, kind, options.folder, rule)
-        return Inspector(database, job, options, kind, store, limits, locations, files, exclude)
+        labels = NamedLabels.of(options, is_whole=not job.checkpoint["position"])
+        return Inspector(database, job, options, kind, store, limits, locations, files, exclude, labels)
     images = None
     if contents is not None:
         images = ContainedImages(database, job.dataset_id, store, contents, limits, options.dry_run)
@@ -116,6 +122,14 @@ async def _merge(database: Database, job: Claim, options: Options, inspector: In
     policy = Policy.of_import(options.existing, restore_removed=options.restore_removed, author=author)
     after = job.checkpoint["position"]
     await merge_all(database, job, policy, after=after, read=read, advance=advance, dry_run=options.dry_run)
+
+
+async def _conclude(batch: Batch, job: Claim, options: Options, labels: Sequence[Notice]) -> None:
+    """Say what only the end shows."""
+    for each in labels:
+        batch.notice(each.kind, each.example, each.count)
+    if not labels and await sql.value(batch.connection, SQL.changes_nothing, job_id=job.id):
+        batch.notice("NOTHING_CHANGED", f"{options.file_name}: {NOTHING_CHANGED}")
 
 
 async def _with_format(database: Database, job: Claim, opened: OpenedFiles, options: Options) -> Options:

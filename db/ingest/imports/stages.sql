@@ -9,5 +9,11 @@ FROM (SELECT line.*, sum(octet_length(entry)) OVER (ORDER BY position) - octet_l
      ) AS next
 WHERE bytes_before < :bytes ORDER BY position
 
+-- name: changes_nothing
+-- Whether an import, or what a dry run counted, comes to nothing, and no notice says why.
+SELECT added + updated = 0
+   AND NOT EXISTS (SELECT FROM import_notice WHERE job_id = :job_id AND kind NOT LIKE 'MATCHED%')
+FROM job WHERE id = :job_id
+
 -- name: remember_format
 UPDATE job SET format = :format WHERE id = :job_id
