@@ -7,14 +7,13 @@ import fcntl
 import heapq
 import os
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from db.storage import Disk
-from db.storage.objects import CHUNK
+from api.files.open_files import OpenFiles, Reader
 
 BLOCK: Final = 4_096  # bytes that disks allocate at once
 SPARE: Final = 10  # a sweep leaves a tenth of the limit free
@@ -27,28 +26,6 @@ class CachedFile(NamedTuple):
     path: str
 
 
-class OpenFile:
-    """A file to read from. It may be deleted meanwhile, and is closed when nobody refers to it any more, a thread that
-    reads included."""
-
-    def __init__(self, descriptor: int) -> None:
-        self.descriptor = descriptor
-        self.size = os.fstat(descriptor).st_size
-
-    def __del__(self) -> None:
-        os.close(self.descriptor)
-
-    async def stream(self, disk: Disk, start: int, length: int) -> AsyncIterator[bytes]:
-        """A range, of which a piece is in memory at a time."""
-        end = start + length
-        while start < end and (piece := await disk.run(self._read, start, min(CHUNK, end - start))):
-            yield piece
-            start += len(piece)
-
-    def _read(self, start: int, length: int) -> bytes:
-        return os.pread(self.descriptor, length, start)
-
-
 @dataclass(slots=True)
 class DiskCache:
     """`max_bytes` of disk, passed by little for the moment between two sweeps; 0 caches nothing."""
@@ -56,6 +33,7 @@ class DiskCache:
     folder: Path
     max_bytes: int
     _added: int = 0  # bytes that this process added since it last swept
+    _open: OpenFiles = field(default_factory=OpenFiles)
 
     def get(self, name: str) -> bytes | None:
         path = self._path(name)
@@ -67,23 +45,41 @@ class DiskCache:
             os.utime(path)
         return data
 
-    def open(self, name: str) -> OpenFile | None:
-        path = self._path(name)
+    def size(self, name: str) -> int | None:
         try:
-            file = OpenFile(os.open(path, os.O_RDONLY | os.O_CLOEXEC))
+            return self._path(name).stat().st_size
         except OSError:
             return None
+
+    def reader(self) -> Reader:
+        """For `open` or `open_uncached`, and to be closed in any case."""
+        return Reader(self._open)
+
+    def open(self, name: str, reader: Reader) -> bool:
+        """Whether there is such a file. Raises StorageError, if those that are open take too much."""
+        path = self._path(name)
+        file = self._open.find(name)
+        if file is None:
+            try:
+                descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            except OSError:
+                return False
+            file = self._open.enter(name, descriptor, most=self.max_bytes)
+        reader.take(file)
         with suppress(OSError):
             os.utime(path)
-        return file
+        return True
 
-    def open_uncached(self, data: bytes) -> OpenFile:
-        """A file without a name, for what was not cached. Raises OSError on a full disk."""
+    def open_uncached(self, name: str, data: bytes, reader: Reader) -> None:
+        """As `open`; of what was not cached, a file that no folder has. Raises OSError on a full disk."""
+        if self.open(name, reader):
+            return
+        self._open.expect_room(len(data), most=self.max_bytes)
         self.folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=self.folder) as file:
             file.write(data)
             file.flush()
-            return OpenFile(os.dup(file.fileno()))
+            reader.take(self._open.enter(name, os.dup(file.fileno()), most=self.max_bytes))
 
     def add(self, name: str, data: bytes) -> None:
         """Whole or not at all. A full disk costs the file, not the answer."""
@@ -103,7 +99,8 @@ class DiskCache:
         return self._added * SWEEP_AFTER > self.max_bytes
 
     def sweep(self) -> None:
-        """Delete the least recently used files, if all take more than `max_bytes`.
+        """Delete the least recently used files, if all take more than `max_bytes`, those included that this process
+        still sends and that are deleted already.
 
         One process at a time does it: where another sweeps, its sweep is as good as ours.
         """
@@ -118,7 +115,7 @@ class DiskCache:
         with os.scandir(self.folder) as entries:
             folders = [entry.path for entry in entries if entry.is_dir(follow_symlinks=False)]
         files = [sorted(_files(folder)) for folder in folders]  # one large sort would stop the process
-        excess = sum(file.size for each in files for file in each) - self.max_bytes
+        excess = sum(file.size for each in files for file in each) + self._open.unlinked - self.max_bytes
         if excess <= 0:
             return
         excess += self.max_bytes // SPARE

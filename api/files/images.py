@@ -78,8 +78,12 @@ async def _rendition(request: Request, image: StoredImage, store: Store, seconds
     headers |= {"accept-ranges": "bytes", "content-type": MEDIA_TYPES["JPEG"]}
     if is_cached(request, headers["etag"]):
         return Response(status_code=304, headers=headers)
+    if request.method == "HEAD":
+        size = await _made(request, image, lambda made, name: made.rendition_size(store, image.path, name))
+        return await part_of(request, partial(store.stream, image.path), size, headers)
     file = await _made(request, image, lambda thumbnails, name: thumbnails.rendition(store, image.path, name))
-    return await part_of(request, partial(file.stream, runtime(request.scope).thumbnails.disk), file.size, headers)
+    disk = runtime(request.scope).thumbnails.disk
+    return await part_of(request, partial(file.stream, disk), file.size, headers, file.close)
 
 
 async def _original(request: Request, image: StoredImage, store: Store, seconds: int) -> Response:

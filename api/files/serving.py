@@ -2,12 +2,14 @@
 
 import re
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import ExitStack
 from typing import Final
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from api.runtime import runtime
 from db.errors import DomainError
@@ -69,31 +71,55 @@ async def part(request: Request, store: Store, path: str, size: int, headers: di
     return await part_of(request, lambda start, length: store.stream(path, start=start, length=length), size, headers)
 
 
-async def part_of(request: Request, stream: Stream, size: int, headers: dict[str, str]) -> Response:
-    """As `part`, of what `stream` yields from a start on."""
-    if headers["etag"] and is_cached(request, headers["etag"]):
-        return Response(status_code=304, headers=headers)
-    start, end = _range(request, size, headers["etag"])
-    status = 206 if end - start < size else 200
-    headers["content-length"] = str(end - start)
-    if status == 206:
-        headers["content-range"] = f"bytes {start}-{end - 1}/{size}"
-    if request.method == "HEAD" or end == start:
-        return Response(status_code=status, headers=headers)
-    content = await _begun(stream(start, end - start))
-    return StreamingResponse(content, status_code=status, headers=headers)
+async def part_of(
+    request: Request, stream: Stream, size: int, headers: dict[str, str], close: Callable[[], None] = lambda: None
+) -> Response:
+    """As `part`, of what `stream` yields from a start on. `close` is called once nothing is read any more, whatever
+    ends the answer."""
+    with ExitStack() as held:
+        held.callback(close)
+        if headers["etag"] and is_cached(request, headers["etag"]):
+            return Response(status_code=304, headers=headers)
+        start, end = _range(request, size, headers["etag"])
+        status = 206 if end - start < size else 200
+        headers["content-length"] = str(end - start)
+        if status == 206:
+            headers["content-range"] = f"bytes {start}-{end - 1}/{size}"
+        if request.method == "HEAD" or end == start:
+            return Response(status_code=status, headers=headers)
+        content = stream(start, end - start)
+        first = await anext(content, b"")  # a failure before that can still have a status of its own
+        return Streamed(first, content, held.pop_all().close, status_code=status, headers=headers)
 
 
-async def _begun(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """The content, once its first chunk has come: a failure before that can still have a status of its own."""
-    first = await anext(chunks, b"")
+class Streamed(StreamingResponse):
+    """Closes what it reads when the answer ends or its client is gone, however little was sent."""
 
-    async def all_chunks() -> AsyncIterator[bytes]:
+    def __init__(
+        self,
+        first: bytes,
+        rest: AsyncIterator[bytes],
+        close: Callable[[], None],
+        *,
+        status_code: int,
+        headers: Mapping[str, str],
+    ) -> None:
+        self._rest, self._close = rest, close
+        super().__init__(self._chunks(first), status_code=status_code, headers=headers)
+
+    async def _chunks(self, first: bytes) -> AsyncIterator[bytes]:
         yield first
-        async for chunk in chunks:
+        async for chunk in self._rest:
             yield chunk
 
-    return all_chunks()
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._close()
+            for each in (self.body_iterator, self._rest):
+                if isinstance(each, AsyncGenerator):
+                    await each.aclose()
 
 
 def _range(request: Request, size: int, etag: str) -> tuple[int, int]:

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from api.files.disk_cache import DiskCache, OpenFile
+from api.files.disk_cache import DiskCache
+from api.files.open_files import Reader
 from db.errors import Invalid, StorageError
 from db.formats import images
 from db.formats.decoding import Decoders
@@ -30,6 +31,7 @@ class Thumbnails:
     disk: Disk  # that the folder is on
     _making: dict[str, asyncio.Task[bytes]] = field(default_factory=dict)
     _sweep: asyncio.Task[None] | None = None
+    _writing: asyncio.Lock = field(default_factory=asyncio.Lock)  # one at a time, so that others find its file
 
     async def get(self, store: Store, path: str, content: str, size: int) -> bytes:
         """A PNG or JPEG of this longest side. `content` is a name that no other bytes have. Raises DomainError if there
@@ -38,17 +40,29 @@ class Thumbnails:
         cached = await self.disk.run(self.cache.get, name)
         return cached if cached is not None else await self._made(name, store, path, size)
 
-    async def rendition(self, store: Store, path: str, content: str) -> OpenFile:
-        """As large as browsers show the image, so it is read from the disk while it is sent. Raises DomainError."""
-        name = _name(content, None)
-        file = await self.disk.run(self.cache.open, name)
-        if file is not None:
-            return file
-        made = await self._made(name, store, path, None)
+    async def rendition(self, store: Store, path: str, content: str) -> Reader:
+        """As large as browsers show the image, so it is read from the disk while it is sent; to be closed. Raises
+        DomainError."""
+        name, reader = _name(content, None), self.cache.reader()
         try:
-            return await self.disk.run(lambda: self.cache.open(name) or self.cache.open_uncached(made))
-        except OSError:
-            raise StorageError("The disk of the cache is full, or cannot be written.") from None
+            if await self.disk.run(self.cache.open, name, reader):
+                return reader
+            made = await self._made(name, store, path, None)
+            if not await self.disk.run(self.cache.open, name, reader):
+                async with self._writing:
+                    await self.disk.run(self.cache.open_uncached, name, made, reader)
+        except BaseException as error:
+            reader.close()
+            if isinstance(error, OSError):
+                raise StorageError("The disk of the cache is full, or cannot be written.") from None
+            raise
+        return reader
+
+    async def rendition_size(self, store: Store, path: str, content: str) -> int:
+        """In bytes. Raises DomainError."""
+        name = _name(content, None)
+        size = await self.disk.run(self.cache.size, name)
+        return len(await self._made(name, store, path, None)) if size is None else size
 
     async def _made(self, name: str, store: Store, path: str, size: int | None) -> bytes:
         if name not in self._making:

@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from api.files import open_files
 from api.files.disk_cache import BLOCK, DiskCache
+from db.errors import StorageError
 from tests.conftest import ROOT
 
 
@@ -96,6 +98,39 @@ def test_a_folder_that_cannot_be_written_costs_nothing_but_time(tmp_path: Path) 
     cache.add(name(1), b"one")
     cache.sweep()
     assert cache.get(name(1)) is None
+
+
+def test_files_that_are_read_count_although_they_are_deleted(tmp_path: Path) -> None:
+    cache = filled(tmp_path, 4, max_bytes=4 * BLOCK)
+    cache.add(name(9), b"x" * 3 * BLOCK)
+    first, second = cache.reader(), cache.reader()
+    assert cache.open(name(9), first)
+    assert cache.open(name(9), second)
+    cache._path(name(9)).unlink()
+    cache.sweep()
+    assert left(cache, 4) == [], "with the 3 blocks that are still read, the 4 are too many"
+    first.close()
+    assert second._read(0, 5) == b"xxxxx"
+    second.close()
+    assert (first._read(0, 5), second._read(0, 5), cache._open._files) == (b"", b"", {})
+
+
+def test_files_that_are_read_take_only_so_much(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(open_files, "LEAST", 100)
+    cache = DiskCache(tmp_path, 0)
+    readers = [cache.reader() for _ in range(4)]
+    cache.open_uncached(name(1), b"a" * 60, readers[0])
+    cache.open_uncached(name(1), b"a" * 60, readers[1])
+    with pytest.raises(StorageError):
+        cache.open_uncached(name(2), b"b" * 41, readers[2])
+    for reader in readers[:2]:
+        reader.close()
+    cache.open_uncached(name(2), b"b" * 200, readers[2])  # one may be as large as it is
+    readers[3].close()
+    assert cache.open(name(2), readers[3]), "whoever left while a thread opened it holds nothing"
+    readers[2].close()
+    assert cache._open._files == {}
+    assert list(tmp_path.iterdir()) == []
 
 
 WRITER = """

@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+import gc
 import io
 import itertools
 import os
@@ -9,6 +10,7 @@ import threading
 import time
 import tracemalloc
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -188,38 +190,58 @@ async def test_what_a_browser_cannot_show_is_served_as_a_jpeg_and_as_its_origina
 
 
 @pytest.mark.parametrize("cache_bytes", [1024**3, 0])
-async def test_slow_readers_of_a_large_rendition_cost_no_memory_each(
+async def test_slow_readers_of_a_large_rendition_share_one_file_and_no_memory(
     gallery: Gallery, server: RunningServer, monkeypatch: pytest.MonkeyPatch, cache_bytes: int
 ) -> None:
-    """Each gets it whole, whatever is deleted meanwhile, and also where nothing is cached."""
+    """Each gets it whole, whatever is deleted meanwhile, and also where nothing is cached. Those that leave hold
+    nothing, although no garbage is collected."""
     made = os.urandom(1024**2) * 16
 
     async def rendition(*_: object) -> bytes:
         return made
+
+    def count() -> int:
+        return sum(f"{server.settings.data_dir}/thumbnails" in each for each in descriptors())
 
     monkeypatch.setattr(Decoders, "rendition", rendition)
     monkeypatch.setattr(DiskCache, "max_bytes", cache_bytes, raising=False)
     source = await gallery.add("a.tif", image_bytes("TIFF"), "TIFF", width=300)
     path = gallery.links.image(source)
     url = httpx2.URL(gallery.client.url + path)
-    assert (await gallery.get(path, range="bytes=7-8")).content == made[7:9]
-    tracemalloc.start()
+    gc.disable()
     try:
+        assert (await gallery.get(path, range="bytes=7-8")).content == made[7:9]
+        assert (await gallery.get(path, range="bytes=99999999-")).status_code == 416
+        await wait_until(lambda: count() == 0)
+        assert (await Client(gallery.client.url).request("HEAD", path)).headers["content-length"] == str(len(made))
+        tracemalloc.start()
         readers = []
-        for _ in range(6):
+        for _ in range(8):
             reader, writer = await asyncio.open_connection(url.host, url.port, limit=4_096)
             writer.write(b"GET %b HTTP/1.1\r\nhost: %b\r\nconnection: close\r\n\r\n" % (url.raw_path, url.netloc))
             readers.append((reader, writer))
         heads = [await reader.readuntil(b"\r\n\r\n") for reader, _ in readers]
         assert tracemalloc.get_traced_memory()[1] < 2 * len(made)
+        assert all(head.startswith(b"HTTP/1.1 200") for head in heads)
+        assert count() == 1
+        for file in (server.settings.data_dir / "thumbnails").glob("*/*"):
+            file.unlink()
+        for reader, writer in readers[:2]:
+            assert await reader.read(-1) == made
+            writer.close()
+        for _, writer in readers[2:]:
+            writer.transport.abort()
+        await wait_until(lambda: count() == 0)
     finally:
         tracemalloc.stop()
-    assert all(head.startswith(b"HTTP/1.1 200") for head in heads)
-    for file in (server.settings.data_dir / "thumbnails").glob("*/*"):
-        file.unlink()
-    for reader, writer in readers:
-        assert await reader.read(-1) == made
-        writer.close()
+        gc.enable()
+
+
+def descriptors() -> Iterator[str]:
+    """What this process has open."""
+    for each in Path("/dev/fd").iterdir():
+        with suppress(OSError):
+            yield str(each.readlink())
 
 
 async def test_a_rendition_that_fits_on_no_disk_is_503(gallery: Gallery, monkeypatch: pytest.MonkeyPatch) -> None:
