@@ -207,7 +207,7 @@ class Writing:
                 self.images.miss(sample, "Its size and format are not known; sync the dataset. The image is left out.")
             if image is None or sample.number in self.images.missing:
                 continue
-            if not self.format.includes(image):
+            if not self.format.takes(image):
                 self.left_out_count += 1
                 continue
             self.image_count += 1

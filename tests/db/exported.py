@@ -71,7 +71,7 @@ class _Written:
             content = b""
             for each in images:
                 is_of_series = series.usages is None or each.usage in series.usages
-                if (each.split or not is_divided) and is_of_series and format_.includes(each):
+                if (each.split or not is_divided) and is_of_series and format_.takes(each):
                     content += self._add_image(each, shard)
             if shard is not None:
                 self._add_file(f"{format_.shard_name(series, 0)}{format_.shard_suffix}", content + shard.finish())

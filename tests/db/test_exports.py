@@ -18,6 +18,7 @@ from db.errors import Conflict, Invalid, NotFound
 from db.exports import files, requests, selection
 from db.exports import job as exports
 from db.formats.datasets import FORMATS
+from db.formats.datasets.format import USAGE_IN_NO_SPLIT
 from db.history import versions
 from db.history.transactions import write
 from db.identity.tokens import Identity, Scope
@@ -118,6 +119,9 @@ async def test_the_job_says_what_it_contains(local: ExportHouse) -> None:
     warnings = await local.warnings(job)
     assert warnings[exports.NO_SPLIT.message][1] == counts["images"] - only["n"]
     assert await local.rows("SELECT FROM export_sample") == []
+    job = await local.request(dataset, "CVAT")  # where nothing is left out
+    await local.work(job)
+    assert (await local.warnings(job))[USAGE_IN_NO_SPLIT.message][1] == counts["images"] - only["n"]
 
 
 async def test_links_are_signed_for_whoever_asked(local: ExportHouse) -> None:

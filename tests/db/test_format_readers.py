@@ -317,6 +317,14 @@ def test_web_dataset_in_tar_files_and_unpacked() -> None:
     assert no_problems == none == []
 
 
+def test_the_name_of_a_shard_says_the_usage_where_json_says_none() -> None:
+    members = {"0.json": b'{"usage": null}', "1.json": b"{", "2.json": b'{"usage": "TEST"}', "3.cls": b"cat"}
+    tar = tarred({**members, "4.json": b'{"label": "cat"}', "5.json": b"[]"})
+    records, problems = read(READERS["WEBDATASET"], {"train-0.tar": tar})
+    assert [each.usage for each in records] == [None, "TRAIN", "TEST", "TRAIN", "TRAIN", "TRAIN"]
+    assert len(problems) == 2
+
+
 def test_tar_files_that_are_made_to_hurt() -> None:
     hostile = {"../../x.jpg": b"", "/etc/x.cls": b"a", "a.json": b"{", "b.cls": b"\xff"}
     records, problems = read(READERS["WEBDATASET"], {"a.tar": tarred(hostile)})

@@ -64,25 +64,87 @@ def test_a_usage_that_no_split_says_is_not_made_up(name: str, has_splits: bool |
     assert [record.usage for record in records] == [usage if says_usage else None for usage in usages]
 
 
-def test_yolo_for_classification_says_that_its_one_folder_is_no_usage() -> None:
+@pytest.mark.parametrize("has_splits", [None, False])
+@pytest.mark.parametrize("usages", [(None, "INFERENCE"), (None, "INFERENCE", "TRAIN", "EVAL")])
+@pytest.mark.parametrize(("name", "kind"), [(name, kind) for name in sorted(SHAPES) for kind in KINDS[:2]])
+def test_what_files_do_not_say_of_usages_is_counted(
+    name: str, kind: str, usages: tuple[str | None, ...], has_splits: bool | None
+) -> None:
+    """What comes back is the usage, or there is a warning for it."""
+    if kind not in FORMATS[name].types:
+        pytest.skip("a format for other datasets")
+    one = ParsedAnnotation("cat", BoundingBox(1, 2, 30, 40) if kind == "OBJECT_DETECTION" else None)
+    images = [image(f"{n}.png", one, number=n, usage=usage) for n, usage in enumerate(usages, start=1)]
+    options = {"has_splits": has_splits} if "has_splits" in FORMATS[name].options else {}
+    mode = "INCLUDED" if "INCLUDED" in FORMATS[name].images else "NONE"
+    format_, files = export(name, images, "cat", type=kind, mode=mode, **options)
+    reader = "IMAGE_FOLDER" if (name, kind) == ("YOLO", KINDS[0]) else READ_AS.get(name, name)
+    if name == "WEBDATASET":
+        files = {"set-000000.tar": tarred(files)}
+    records, problems = read(READERS[reader], files, kind)
+    back = {record.path.rpartition("/")[2]: record.usage for record in records}
+    lost = Counter(
+        "USAGE"
+        if name == "IMAGE_TEXT"
+        else "USAGE_NOT_SPLIT"
+        if each.usage in ("TRAIN", "EVAL")
+        else "USAGE_IN_NO_SPLIT"
+        for each in images
+        if each.path in back and back[each.path] != each.usage
+    )
+    if name == "CVAT" and len(usages) > 2 and has_splits is None:
+        lost["USAGE_IN_NO_SPLIT"] += 1  # in the subset `default`, with no usage
+    assert not problems
+    assert losses(format_) == lost
+
+
+def test_a_usage_that_only_the_folder_says_is_counted() -> None:
+    usages = ("TRAIN", "EVAL", None)
     images = [
-        image(f"{number}.png", ParsedAnnotation("cat"), number=number, usage=usage)
-        for number, usage in enumerate((None, "INFERENCE", None), start=1)
+        image(f"train/{number}.png", ParsedAnnotation("cat"), number=number, usage=usage)
+        for number, usage in enumerate(usages, start=1)
     ]
-    for one, has_splits, count in ((images, None, 3), ([replace(images[0], usage="TRAIN")], False, 0)):
-        format_, _ = export("YOLO", one, "cat", type="IMAGE_CLASSIFICATION", mode="INCLUDED", has_splits=has_splits)
-        assert losses(format_) == ({"UNSPLIT": count} if count else {})
+    format_, files = export("IMAGE_TEXT", images, "cat", type="IMAGE_CLASSIFICATION", mode="INCLUDED")
+    records, _ = read(READERS["IMAGE_TEXT"], files, "IMAGE_CLASSIFICATION")
+    assert [record.usage for record in records] == ["TRAIN"] * 3
+    assert losses(format_) == {"USAGE_OF_FOLDER": 2}
 
 
-def test_a_label_may_be_called_as_a_usage() -> None:
-    images = [image(f"{number}.png", ParsedAnnotation(name)) for number, name in enumerate(("train", "cat"), start=1)]
-    _, files = export("IMAGE_FOLDER", images, "train", "cat", type="IMAGE_CLASSIFICATION", mode="INCLUDED")
+@pytest.mark.parametrize("usages", [(None,), ("TRAIN",), ("TRAIN", "EVAL")])
+@pytest.mark.parametrize("labels", [("train", "val"), ("train",), ("train", "cat"), ("cat",), ("Test", "dev", "no")])
+@pytest.mark.parametrize("name", ["IMAGE_FOLDER", "YOLO"])
+@pytest.mark.parametrize("outside", ["", "x/", "train/"])
+def test_a_label_may_be_called_as_a_usage(
+    outside: str, name: str, labels: tuple[str, ...], usages: tuple[str | None, ...]
+) -> None:
+    """Also where the export is unpacked into a folder."""
+    pairs = [(label, usage) for label in labels for usage in usages]
+    images = [
+        image(f"{number}.png", ParsedAnnotation(label), number=number, usage=usage)
+        for number, (label, usage) in enumerate(pairs, start=1)
+    ]
+    format_, files = export(name, images, *labels, type="IMAGE_CLASSIFICATION", mode="INCLUDED")
+    files = {outside + path: data for path, data in files.items()}
+    assert detect(sorted(files), lambda each: files[each]) == "IMAGE_FOLDER"
     records, problems = read(READERS["IMAGE_FOLDER"], files, "IMAGE_CLASSIFICATION")
     assert not problems
-    assert {(each.path, (each.annotations or ())[0].label, each.usage) for each in records} == {
-        ("train/1.png", "train", None),
-        ("cat/2.png", "cat", None),
-    }
+    assert not losses(format_)
+    found = {each.path.rpartition("/")[2]: ((each.annotations or ())[0].label, each.usage) for each in records}
+    if outside == "train/" and usages == (None,) and not any(path.endswith(".md") for path in files):
+        pairs = [(label, "TRAIN") for label, _ in pairs]
+    assert found == {each.path: pair for each, pair in zip(images, pairs, strict=True)}
+
+
+def test_folders_that_others_have_made_are_labels_or_usages() -> None:
+    for paths, expected in (
+        (("train/1.png", "cat/2.png"), [("cat", None), ("train", None)]),
+        (("train/1.png", "val/2.png"), [(None, "TRAIN"), (None, "EVAL")]),
+        (("train/train/1.png", "train/val/2.png"), [("train", "TRAIN"), ("val", "TRAIN")]),
+        (("test/train/cat/1.png", "test/val/cat/2.png"), [("cat", "TRAIN"), ("cat", "EVAL")]),
+    ):
+        records, _ = read(READERS["IMAGE_FOLDER"], dict.fromkeys(paths, b""), "IMAGE_CLASSIFICATION")
+        found = [(each.annotations[0].label if each.annotations else None, each.usage) for each in records]
+        assert found == expected
 
 
 class Dataset:

@@ -110,10 +110,10 @@ def _files(export: Format, dataset: Dataset) -> Iterator[tuple[str, bytes]]:
         images = [each for each in exported if series.usages is None or each.usage in series.usages]
         if export.shard_suffix is not None:
             shard = export.shard(series)
-            parts = [shard.add(each, dataset.contents[each.number]) for each in images if export.includes(each)]
+            parts = [shard.add(each, dataset.contents[each.number]) for each in images if export.takes(each)]
             yield f"{export.shard_name(series, 0)}{export.shard_suffix}", b"".join([*parts, shard.finish()])
             continue
-        packed = [file for each in images if export.includes(each) for file in _of_image(export, each, dataset)]
+        packed = [file for each in images if export.takes(each) for file in _of_image(export, each, dataset)]
         yield from [(f"{export.shard_name(series, 0)}.tar", _tar(packed))] if export.packing == "TAR" else packed
     for document in export.documents:
         sections = [document.head(), *(document.add(each) for each in exported), document.tail()]

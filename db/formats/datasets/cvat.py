@@ -32,6 +32,9 @@ class Cvat(Format):
         self.losses.add(SUGGESTIONS, image, len(image.annotations) - len(image.confirmed))
         return True
 
+    def usage_said(self, image: AnnotatedImage) -> str | None:
+        return image.usage if self.facts.is_split and image.split else None
+
 
 class _Annotations(Document):
     def __init__(self, facts: DatasetFacts) -> None:

@@ -4,7 +4,7 @@ One object of a class is one export: it may count, and it sees each image once, 
 export that goes on after a kill begins with a new object, which sees the images before again. So equal records make
 equal bytes: no time, no random number, no set's order.
 
-For each image `includes` is asked first, once; of those that it takes, the image's own bytes go to `image_path` (where
+For each image `takes` is asked first, once; of those that it takes, the image's own bytes go to `image_path` (where
 they are included), `files` beside it, and each of the `documents` gets its parts. Whoever calls keeps only the present
 image in memory; the parts of documents are on disk until all are there. Paths are relative, with slashes; whoever
 writes them has checked nothing: make them of `file_path`, `file_name` and `names.folder_name`.
@@ -87,6 +87,18 @@ BOXES_AS_POLYGONS: Final = Loss("BOXES_AS_POLYGONS", "Boxes are written as polyg
 POLYLINES: Final = Loss("POLYLINES", "Lines are left out.")
 POINTS: Final = Loss("POINTS", "Points are left out.")
 WHOLE_IMAGE: Final = Loss("WHOLE_IMAGE", "Labels of whole images, without a shape, are left out.")
+USAGE: Final = Loss("USAGE", "Usages of images are left out: the format has no place for them.")
+USAGE_OF_FOLDER: Final = Loss(
+    "USAGE_OF_FOLDER",
+    "Images are in folders that are called like a usage that they do not have: readers take it for theirs.",
+)
+USAGE_IN_NO_SPLIT: Final = Loss(
+    "USAGE_IN_NO_SPLIT", "Images whose usage is not TRAIN, EVAL or TEST are in no split: no file says their usage."
+)
+USAGE_NOT_SPLIT: Final = Loss(
+    "USAGE_NOT_SPLIT",
+    "Images are in one part, as `hasSplits` is false: no file says TRAIN, EVAL or TEST.",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +150,31 @@ class Format:
     def includes(self, image: AnnotatedImage) -> bool:
         """Whether the image is part of the export; a format counts what it leaves out as a loss."""
         return True
+
+    def usage_said(self, image: AnnotatedImage) -> str | None:
+        """The usage that our reader takes from the files for one of the images that are included. By default: where
+        there are splits, theirs; else the files have a field for it."""
+        return image.usage if self.facts.is_split or not self.has_splits else None
+
+    def takes(self, image: AnnotatedImage) -> bool:
+        """`includes`, and what the files do not say of the usage is counted, for all formats alike."""
+        is_included = self.includes(image)
+        if is_included and (loss := self._usage_loss(image)) is not None:
+            self.losses.add(loss, image)
+        return is_included
+
+    def _usage_loss(self, image: AnnotatedImage) -> Loss | None:
+        can_split = "has_splits" in self.options
+        if can_split and self.facts.is_split and image.split is None:  # counted as those that are left out, also null
+            return USAGE_IN_NO_SPLIT
+        said = self.usage_said(image)
+        if said == image.usage:
+            return None
+        if said is not None:
+            return USAGE_OF_FOLDER
+        if not can_split:
+            return USAGE
+        return USAGE_IN_NO_SPLIT if image.split is None else USAGE_NOT_SPLIT
 
     def image_path(self, image: AnnotatedImage) -> str:
         """Where the image's bytes go, if images are included."""

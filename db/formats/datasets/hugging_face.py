@@ -51,6 +51,9 @@ class HuggingFace(Format, ABC):
         self.losses.add(CIRCLES_AS_BOXES, image, sum(isinstance(shape, Circle) for shape in shapes))
         return True
 
+    def usage_said(self, image: AnnotatedImage) -> str | None:
+        return image.usage  # a column, where nothing is split
+
     def static_files(self) -> Sequence[File]:
         return (File("README.md", self._card().encode()),)
 

@@ -5,6 +5,7 @@ A file without a line says that there is no label, which nobody has said of an u
 
 from collections.abc import Sequence
 
+from db.formats.datasets import usages
 from db.formats.datasets.format import SUGGESTIONS, File, Format
 from db.formats.datasets.records import AnnotatedImage
 from db.formats.paths import stem
@@ -17,6 +18,10 @@ class ImageText(Format):
     def includes(self, image: AnnotatedImage) -> bool:
         self.losses.add(SUGGESTIONS, image, len(image.annotations) - len(image.confirmed))
         return True
+
+    def usage_said(self, image: AnnotatedImage) -> str | None:
+        """The reader goes by the folders."""
+        return usages.in_path(image.file_path.rpartition("/")[0])
 
     def image_path(self, image: AnnotatedImage) -> str:
         return image.file_path

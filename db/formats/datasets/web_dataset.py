@@ -21,6 +21,9 @@ class WebDataset(Format):
     packing = "TAR"
     has_splits = True
 
+    def usage_said(self, image: AnnotatedImage) -> str | None:
+        return image.usage  # also the JSON does
+
     def image_path(self, image: AnnotatedImage) -> str:
         return f"{_key(image)}{suffix(image.file_name)}"
 

@@ -10,8 +10,8 @@ An image with an empty label file is one on which nothing is. So images that nob
 are those of whose labels none can be expressed.
 
 Readers require a part for training and one for validation: where the dataset has no such split, `data.yaml` names
-another part in its place. Where it has none at all, everything is in `train`, and a comment tells our own reader that
-this says nothing of the usage.
+another part in its place. Where it has none at all, everything is in `train`, and a comment, or of CLASSIFY the file
+`UNSPLIT.md`, tells our own reader that this says nothing of the usage.
 """
 
 from collections.abc import Iterator, Sequence
@@ -49,9 +49,6 @@ TASKS: Final[dict[str, tuple[YoloTask, ...]]] = {  # by the type of the dataset,
     "IMAGE_SEGMENTATION": ("SEGMENT", "DETECT", "ORIENTED_BOXES"),
 }
 NOT_EXPRESSED: Final = Loss("NOT_EXPRESSED", "Images none of whose labels can be expressed are left out.")
-UNSPLIT_LOSS: Final = Loss(
-    "UNSPLIT", "Images without a split are in `train`: whoever reads them takes that for their usage."
-)
 CIRCLE_POINTS: Final = 32
 UNSPLIT: Final = "train"
 NOT_SPLIT: Final = "# Nothing is split: all images are in `train`, whatever their usage."
@@ -114,7 +111,7 @@ class Yolo(Format):
     def static_files(self) -> Sequence[File]:
         """Without `path`, which readers take for a folder of their own: the parts lie beside this file."""
         if self.folders:
-            return ()
+            return self.folders.static_files()
         parts = self.facts.splits or (UNSPLIT,)
         train = "train" if "train" in parts else parts[0]
         val = "val" if "val" in parts else "test" if "test" in parts else train
@@ -158,11 +155,8 @@ class Yolo(Format):
 class _Folders(ImageFolder):
     """Every image is in a split."""
 
-    def includes(self, image: AnnotatedImage) -> bool:
-        is_included = super().includes(image)
-        if is_included and not self.facts.is_split and image.usage != "TRAIN":
-            self.losses.add(UNSPLIT_LOSS, image)
-        return is_included
+    def is_like_split(self) -> bool:
+        return not self.facts.is_split
 
     def split_of(self, image: AnnotatedImage) -> str:
         return part_of(image, self.facts)

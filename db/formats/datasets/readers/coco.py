@@ -9,6 +9,7 @@ from typing import Any, BinaryIO, Final
 
 from db.errors import Invalid
 from db.formats.annotations import Attributes, ParsedAnnotation
+from db.formats.datasets import usages
 from db.formats.datasets.readers import masks, values
 from db.formats.datasets.readers.grouping import Grouped, Grouping, Key, grouping
 from db.formats.datasets.readers.json_parts import Part, parts
@@ -36,7 +37,7 @@ class _File:
     def __init__(self, name: str, options: ReadOptions) -> None:
         self.name = name
         self.folder = name.rpartition("/")[0]
-        self.usage = values.usage_in(name)
+        self.usage = usages.in_path(name)
         self.options = options
         self.categories: Categories = {}
 

@@ -17,6 +17,7 @@ from defusedxml.expatreader import DefusedExpatParser
 
 from db.errors import Invalid
 from db.formats.annotations import Attributes, ParsedAnnotation
+from db.formats.datasets import usages
 from db.formats.datasets.readers import masks, turned, values
 from db.formats.datasets.readers.grouping import MAX_WEIGHT
 from db.formats.datasets.reading import MAX_ANNOTATIONS, Files, ImageRecord, Problem, ReadOptions
@@ -138,7 +139,7 @@ class _Reader(ContentHandler):
             location,
             tuple(annotations) if annotations or not self.problems else None,
             values.size(image.get("width"), image.get("height")),
-            values.usage(image.get("subset")),
+            usages.of_name(image.get("subset")),
             problems=tuple(self.problems),
             folder=self.name.rpartition("/")[0],
             within=f"{self.name}:",

@@ -15,6 +15,7 @@ import orjson
 from db.errors import Invalid
 from db.formats import names, shapes
 from db.formats.annotations import Attributes, Author, ParsedAnnotation
+from db.formats.datasets import usages
 from db.formats.datasets.readers import values
 from db.formats.datasets.readers.labels_csv import HUMAN, MACHINE, meanings
 from db.formats.datasets.readers.lines import TOO_LONG, byte_lines
@@ -92,7 +93,7 @@ def record(item: Mapping[str, Any], name: str, location: str, options: ReadOptio
         location,
         tuple(annotations) if annotations or not items else None,
         values.size(said.get("width", said.get("either width")), said.get("height", said.get("either height"))),
-        values.usage(said.get("usage")) if is_usage_said else values.usage_in(name),
+        usages.of_name(said.get("usage")) if is_usage_said else usages.in_path(name),
         hard if isinstance(hard, bool) else None,
         tuple(problems),
         has_suffix="path" in said or bool(suffix(path)),

@@ -14,6 +14,7 @@ import orjson
 
 from db.errors import Invalid
 from db.formats.annotations import Author, ParsedAnnotation
+from db.formats.datasets import usages
 from db.formats.datasets.readers import turned, values
 from db.formats.datasets.readers.json_parts import Part, parts
 from db.formats.datasets.reading import MAX_ANNOTATIONS, Files, ImageRecord, Problem, ReadOptions
@@ -83,7 +84,7 @@ class _Task:
             self.location,
             tuple(annotations) if annotations or not self.problems else None,
             self.size,
-            values.usage(usage),
+            usages.of_name(usage),
             problems=tuple(self.problems),
             is_relative=self.size is None,
             folder=self.name.rpartition("/")[0],

@@ -27,6 +27,7 @@ import orjson
 from db.errors import Invalid
 from db.formats import shapes
 from db.formats.annotations import Author, ParsedAnnotation
+from db.formats.datasets import usages
 from db.formats.datasets.readers import values
 from db.formats.datasets.readers.grouping import Grouped, grouping
 from db.formats.datasets.readers.lines import MAX_LINE, text_lines
@@ -105,7 +106,7 @@ class Columns:
         if "path" in found or ("id" in found and len(found) > 1):
             keys = set(map(_plain, first))
             return cls(_boxed(found), is_relative={"labelname", "xmin"} <= keys)
-        usage = values.usage(first[0]) if first else None
+        usage = usages.of_name(first[0]) if first else None
         if len(first) >= 3 and (usage is not None or first[0].strip().lower() == "unassigned"):
             return cls({name: n for n, name in enumerate(AUTOML) if name and n < len(first)}, (), False, True)
         if len(first) == len(RETINANET) and all(_is_number(cell) or not cell for cell in first[1:5]):
@@ -153,7 +154,7 @@ class _File:
     def __init__(self, name: str, options: ReadOptions) -> None:
         self.name = name
         self.folder = name.rpartition("/")[0]
-        self.usage = values.usage_in(name)
+        self.usage = usages.in_path(name)
         self.options = options
         self.columns = Columns({})
 
@@ -218,7 +219,7 @@ class _File:
         )
 
     def _usage(self, row: Sequence[str]) -> Usage | None:
-        return values.usage(self._cell(row, "usage")) if "usage" in self.columns.of else self.usage
+        return usages.of_name(self._cell(row, "usage")) if "usage" in self.columns.of else self.usage
 
     def _annotations(self, row: Sequence[str], line: int, problems: list[Problem]) -> Iterator[ParsedAnnotation]:
         more = (row[index] or "" for index in self.columns.more_labels if index < len(row))

@@ -7,6 +7,7 @@ from typing import Final
 
 from db.errors import Invalid
 from db.formats.annotations import ParsedAnnotation
+from db.formats.datasets import usages
 from db.formats.datasets.readers import values
 from db.formats.datasets.readers.lines import text_lines
 from db.formats.datasets.readers.pairs import Pair, Pairing, image_of, is_image, pairing, with_contents
@@ -35,7 +36,7 @@ def _list_usages(files: Files, pairs: Pairing) -> None:
     """`train.txt`, `val.txt` and `test.txt`; `trainval.txt` where these do not name an image."""
     names = [name for name in files.names() if name.endswith(".txt") and SETS in name.split("/")]
     for name in sorted(names, key=lambda name: not name.endswith("/trainval.txt")):
-        usage = values.usage(name.rpartition("/")[2].removesuffix(".txt"))
+        usage = usages.of_name(name.rpartition("/")[2].removesuffix(".txt"))
         if usage is not None:
             with files.open(name) as file:
                 for line in text_lines(file):

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from db.errors import Invalid
 from db.formats.annotations import ParsedAnnotation
+from db.formats.datasets import usages
 from db.formats.datasets.readers import values
 from db.formats.datasets.readers.pairs import Pair, image_of, is_image, pairing, with_contents
 from db.formats.datasets.reading import Files, ImageRecord, Problem, ReadOptions
@@ -26,7 +27,7 @@ def read(files: Files, options: ReadOptions) -> Iterator[ImageRecord | Problem]:
 
 def _record(pair: Pair) -> ImageRecord:
     path = pair.image or image_of(pair.label or "", "images")
-    usage = values.usage_in(path.rpartition("/")[0])
+    usage = usages.in_path(path.rpartition("/")[0])
     if pair.label is None or pair.data is None:
         return ImageRecord(path, path, usage=usage)
     annotations, problems = labels(pair.label, pair.data)

@@ -1,23 +1,15 @@
-"""What values of files can be: numbers, texts, usages. Raises Invalid with a sentence."""
+"""What values of files can be: numbers, texts, sizes. Raises Invalid with a sentence."""
 
 import re
 from typing import Any, Final
 
 from db.errors import Invalid
-from db.formats.datasets.reading import Usage
 from db.formats.names import excerpt, is_storable
 
 MAX_TEXT: Final = 4096  # characters of a path or a label
 MAX_SIDE: Final = 10_000_000  # pixels; no image has so many
 LARGEST: Final = 1e9  # of a coordinate
 NUMBER: Final = re.compile(r"[+-]?([0-9]{1,30}(\.[0-9]{0,40})?|\.[0-9]{1,40})([eE][+-]?[0-9]{1,3})?")
-USAGES: Final[dict[str, Usage]] = {
-    **dict.fromkeys(("train", "training", "trainval"), "TRAIN"),
-    **dict.fromkeys(("val", "valid", "validation", "eval", "evaluation", "dev"), "EVAL"),
-    **dict.fromkeys(("test", "testing"), "TEST"),
-    **dict.fromkeys(("inference", "predict"), "INFERENCE"),
-}
-USAGE: Final = re.compile(rf"(?<![a-z])({'|'.join(sorted(USAGES, key=len, reverse=True))})(?:[0-9]{{4}})?(?![a-z])")
 
 
 def number(value: Any, name: str) -> float:
@@ -68,20 +60,6 @@ def confidence(value: Any) -> float | None:
     if not 0 <= found <= 1:
         raise Invalid("A confidence is a number from 0 to 1; it was ignored.")
     return found
-
-
-def usage(value: Any) -> Usage | None:
-    """Of a name such as `train` or `val2017`."""
-    return USAGES.get(value.strip().lower()) if isinstance(value, str) else None
-
-
-def usage_in(path: str) -> Usage | None:
-    """What the last part of a path that names one says: of `coco/annotations/instances_val2017.json` EVAL."""
-    for part in reversed(path.lower().split("/")):
-        found = USAGE.findall(part)
-        if found:
-            return USAGES[found[-1]]
-    return None
 
 
 def is_text(value: str) -> bool:

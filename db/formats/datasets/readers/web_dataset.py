@@ -17,6 +17,7 @@ import orjson
 
 from db.errors import Invalid
 from db.formats.annotations import ParsedAnnotation
+from db.formats.datasets import usages
 from db.formats.datasets.readers import json_lines, text_files, values
 from db.formats.datasets.readers.lines import text_lines
 from db.formats.datasets.readers.pairs import is_image, pairing, with_contents
@@ -157,13 +158,12 @@ class _Shard:
                 drawn="UPRIGHT",
                 content=group.content,
                 contained=contained,
-                usage=record.usage if "json" in group.said else values.usage_in(self.name),
             )
         except Invalid as refused:
             yield Problem(location, refused.message)
 
     def _said(self, group: _Group, location: str) -> ImageRecord:
-        record = ImageRecord("?", location)
+        record = ImageRecord("?", location, usage=usages.in_path(self.name))  # unless its JSON says another
         if "json" in group.said:
             try:
                 found = orjson.loads(group.said["json"])

@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from db.errors import Invalid
 from db.formats.annotations import ParsedAnnotation
+from db.formats.datasets import usages
 from db.formats.datasets.readers import values
 from db.formats.datasets.readers.lines import text_lines
 from db.formats.datasets.readers.pairs import Pair, Pairing, image_of, is_image, pairing, with_contents
@@ -132,9 +133,9 @@ class _Description:
             return listed
         if self.folders:
             found = [usage for folder, usage in self.folders if f"/{folder}/" in f"/{path}"]
-            named = values.usage_in(path.rpartition("/")[0])
+            named = usages.in_path(path.rpartition("/")[0])
             return named if named in found else found[0] if found else None
-        return values.usage_in(path.rpartition("/")[0])
+        return usages.in_path(path.rpartition("/")[0])
 
 
 def _record(pair: Pair, description: _Description, pairs: Pairing, options: ReadOptions) -> ImageRecord:
