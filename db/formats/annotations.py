@@ -1,39 +1,48 @@
 """What a file says of an image, whatever its format: labels, their shapes, and who put them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Final, Self
 
 from pydantic import PlainSerializer, PlainValidator
 
 from db.formats.shapes import Shape, from_json, to_json
 
 StorableShape = Annotated[Shape, PlainSerializer(to_json), PlainValidator(from_json)]  # as JSON, if it is kept
+ATTRIBUTES: Final = ("difficult", "truncated", "occluded", "pose")
 
 
 @dataclass(frozen=True, slots=True)
 class Author:
     """Who put a label, and when; without a time, when it is written. Not `confirmed`: a machine put it, and nobody
-    agreed."""
+    agreed. Not `is_said`: the file names nobody, and whoever reads it put the name."""
 
     by: str
     at: datetime | None = None
     confirmed: bool = True
+    is_said: bool = field(default=True, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Attributes:
-    """What a VOC file says of an object in addition to its shape. `pose` None: unspecified."""
+    """What a VOC file says of an object in addition to its shape. `pose` None: unspecified. `said`: which of them the
+    file says, beside those that are not as by default; of the others it says nothing."""
 
     difficult: bool = False
     truncated: bool = False
     occluded: bool = False
     pose: str | None = None
+    said: frozenset[str] = field(default=frozenset(), compare=False)
+
+    def over(self, before: Self) -> Self:
+        """As they are on an annotation that had others before, of which those stay that are not said."""
+        values = ((name, getattr(self, name)) for name in ATTRIBUTES)
+        return replace(before, **{name: value for name, value in values if value or name in self.said})
 
     def to_json(self) -> dict[str, Any] | None:
         """As it is stored: only what differs from the default. None: nothing does."""
-        values = ((name, getattr(self, name)) for name in self.__slots__)
+        values = ((name, getattr(self, name)) for name in ATTRIBUTES)
         return {name: value for name, value in values if value} or None
 
     @classmethod

@@ -1,8 +1,9 @@
 """What a batch of entries changes, decided from what the database contains under our locks. Pure."""
 
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final, Literal, Self
 
@@ -66,12 +67,13 @@ class Policy:
         return annotation.author or self.author
 
     def comparison_key(self, annotation: ParsedAnnotation) -> tuple[Any, ...]:
-        """The same for two annotations that are the same, whoever put them, and whenever. Where suggestions do not
-        count, neither does how sure somebody is of a label for the whole image."""
-        content = annotation.label, annotation.shape, annotation.attributes
+        """The same for two annotations that may be the same, whoever put them, and whenever. Where suggestions do not
+        count, neither does how sure somebody is of a label for the whole image; where they do, what an entry does not
+        say may be anything."""
+        content = annotation.label, annotation.shape
         if self.exact:
-            return *content, annotation.confidence, self.author_of(annotation).confirmed
-        return *content, None if annotation.shape is None else annotation.confidence
+            return *content, self.author_of(annotation).confirmed
+        return *content, annotation.attributes, None if annotation.shape is None else annotation.confidence
 
 
 @dataclass(frozen=True, slots=True)
@@ -332,35 +334,68 @@ class _Decider:
 
     def _difference(self, entry: Entry, before: ExistingSample) -> tuple[tuple[int, ...], tuple[ParsedAnnotation, ...]]:
         """The ids of annotations that go, and the annotations that come. What is on both sides stays as it is; of
-        equal ones the first stay."""
+        equal ones the first stay. Where only something else is said of one, what is not said of it stays."""
         if entry.annotations is None or not (entry.annotations or self.policy.clears):
             return (), ()
         staying = defaultdict[tuple[Any, ...], list[tuple[int, ParsedAnnotation]]](list)
         for id, existing in before.annotations.items():
             staying[self.policy.comparison_key(existing)].append((id, existing))
-        added = list[int]()
-        for index, annotation in sorted(enumerate(entry.annotations), key=lambda each: each[1].author is None):
+        added, removed = dict[int, ParsedAnnotation](), list[int]()
+        for index, annotation in sorted(enumerate(entry.annotations), key=lambda each: _silence(each[1])):
             candidates = staying[self.policy.comparison_key(annotation)]
             same = next((n for n, (_, one) in enumerate(candidates) if self._may_stay(one, annotation)), None)
             if same is None:
-                added.append(index)
+                added[index] = annotation
             else:
                 del candidates[same]
-        removed = sorted(id for rest in staying.values() for id, _ in rest)
-        return tuple(removed), tuple(entry.annotations[index] for index in sorted(added))
+        for index, annotation in sorted(added.items() if self.policy.exact else ()):
+            if candidates := staying[self.policy.comparison_key(annotation)]:
+                id, existing = candidates.pop(0)
+                removed.append(id)
+                added[index] = _over(annotation, existing)
+        removed += [id for rest in staying.values() for id, _ in rest]
+        return tuple(sorted(removed)), tuple(added[index] for index in sorted(added))
 
     def _may_stay(self, before: ParsedAnnotation, annotation: ParsedAnnotation) -> bool:
-        """Whether who put it, and when, is what the entry says, which may be nothing. Moments in manifests are written
-        to the second."""
+        """Whether it, who put it, and when, is what the entry says, which may be nothing. Moments in manifests are
+        written to the second."""
+        if self.policy.exact and not _is_said(annotation, before):
+            return False
         said, author = annotation.author, before.author
         if said is None or author is None:
             return True
-        if said.by != author.by and self.policy.exact:
+        if said.by != author.by and said.is_said and self.policy.exact:
             return False
         return said.at is None or (author.at is not None and _to_second(said.at) == _to_second(author.at))
 
     def _warn(self, entry: Entry) -> None:
         self.decisions.warnings += [(entry.position, *warning) for warning in entry.warnings]
+
+
+def _silence(annotation: ParsedAnnotation) -> tuple[bool, bool, int]:
+    """By which those come first of which more is said: less of what is there can be meant by them."""
+    said = annotation.attributes.said.union(annotation.attributes.to_json() or ())
+    return annotation.author is None, annotation.confidence is None, -len(said)
+
+
+def _is_said(annotation: ParsedAnnotation, before: ParsedAnnotation) -> bool:
+    """Whether what an entry says of an object is so already. Some files have 15 digits of a number."""
+    sure = annotation.confidence
+    is_as_sure = sure is None or (before.confidence is not None and math.isclose(sure, before.confidence))
+    return is_as_sure and annotation.attributes.over(before.attributes) == before.attributes
+
+
+def _over(annotation: ParsedAnnotation, before: ParsedAnnotation) -> ParsedAnnotation:
+    """What is written in place of one with the same label and shape, of which the entry says something else."""
+    author = annotation.author or before.author
+    if author is not None and before.author is not None:
+        name, at = author.by if author.is_said else before.author.by, before.author.at
+        is_known = author.at is None or (at is not None and _to_second(at) == _to_second(author.at))
+        is_other = name != before.author.by
+        author = replace(author, by=name, at=at if is_known and not is_other else author.at)
+    confidence = before.confidence if annotation.confidence is None else annotation.confidence
+    attributes = annotation.attributes.over(before.attributes)
+    return replace(annotation, author=author, confidence=confidence, attributes=attributes)
 
 
 def _to_second(moment: datetime) -> datetime:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, BinaryIO, Final
 
 from db.errors import Invalid
-from db.formats.annotations import Attributes, ParsedAnnotation
+from db.formats.annotations import ATTRIBUTES, Attributes, ParsedAnnotation
 from db.formats.datasets import usages
 from db.formats.datasets.readers import masks, values
 from db.formats.datasets.readers.grouping import Grouped, Grouping, Key, grouping
@@ -173,4 +173,4 @@ def _attributes(item: dict[str, Any]) -> Attributes:
     found = item.get("attributes")
     said = found if isinstance(found, dict) else {}
     difficult, truncated, occluded = (said.get(name) in (True, 1) for name in ("difficult", "truncated", "occluded"))
-    return Attributes(difficult, truncated, occluded)
+    return Attributes(difficult, truncated, occluded, said=frozenset(said) & set(ATTRIBUTES[:3]))

@@ -16,7 +16,7 @@ from defusedxml.common import DefusedXmlException
 from defusedxml.expatreader import DefusedExpatParser
 
 from db.errors import Invalid
-from db.formats.annotations import Attributes, ParsedAnnotation
+from db.formats.annotations import ATTRIBUTES, Attributes, ParsedAnnotation
 from db.formats.datasets import usages
 from db.formats.datasets.readers import masks, turned, values
 from db.formats.datasets.readers.grouping import MAX_WEIGHT
@@ -175,7 +175,8 @@ class _Reader(ContentHandler):
                 pose = value[:MAX_POSE] or None
             elif name in self.unread or len(self.unread) < MAX_NAMES:
                 self.unread[name] += 1
-        return Attributes(**known, pose=pose)
+        found = {"occluded"} & said.keys() | self.inner.keys() & set(ATTRIBUTES)
+        return Attributes(**known, pose=pose, said=frozenset(found))
 
 
 def _shapes(kind: str, said: Mapping[str, str]) -> Iterator[Shape]:

@@ -14,7 +14,7 @@ import orjson
 
 from db.errors import Invalid
 from db.formats import names, shapes
-from db.formats.annotations import Attributes, Author, ParsedAnnotation
+from db.formats.annotations import ATTRIBUTES, Attributes, Author, ParsedAnnotation
 from db.formats.datasets import usages
 from db.formats.datasets.readers import values
 from db.formats.datasets.readers.labels_csv import HUMAN, MACHINE, meanings
@@ -131,11 +131,13 @@ def _annotation(item: Mapping[str, Any], index: int, kind: str) -> ParsedAnnotat
     confidence = item.get("confidence", item.get("score"))
     color, shortcut, pose = item.get("color"), item.get("shortcut"), item.get("pose")
     flags = {name: item.get(said) is True for name, said in FLAGS.items()}
+    # In ours, which say whether a label is confirmed, what is left out is not so; elsewhere it is not said.
+    told = set(ATTRIBUTES) if "isConfirmed" in item else {n for n, s in (*FLAGS.items(), ("pose", "pose")) if s in item}
     return ParsedAnnotation(
         values.text(label, "label"),
         shape,
         values.confidence(confidence),
-        Attributes(**flags, pose=values.text(pose, "pose")[:MAX_POSE] if pose else None),
+        Attributes(**flags, pose=values.text(pose, "pose")[:MAX_POSE] if pose else None, said=frozenset(told)),
         index,
         _author(item),
         names.color(color) if isinstance(color, str) else None,
@@ -148,7 +150,8 @@ def _author(item: Mapping[str, Any]) -> Author | None:
     if by is None and at is None and confirmed:
         return None
     moment = parse_timestamp(at) if isinstance(at, str) else None
-    return Author(values.text(by, "labeledBy") if by else HUMAN if confirmed else MACHINE, moment, confirmed)
+    name = values.text(by, "labeledBy") if by else HUMAN if confirmed else MACHINE
+    return Author(name, moment, confirmed, is_said=bool(by))
 
 
 def _shape(item: Mapping[str, Any]) -> Shape | None:

@@ -6,6 +6,7 @@ the short form of its exports, JSON_MIN, is read. Numbers are in percent of the 
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, Final
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -92,7 +93,7 @@ class _Task:
             drawn="UPRIGHT",
         )
 
-    def _results(self) -> Iterator[tuple[dict[str, Any], Author, float | None]]:
+    def _results(self) -> Iterator[tuple[dict[str, Any], Author | None, float | None]]:
         found = self.item.get("annotations", self.item.get("completions"))
         made = [each for each in found if isinstance(each, dict)] if isinstance(found, list) else []
         made = [each for each in made if not each.get("was_cancelled")]
@@ -103,15 +104,15 @@ class _Task:
             )
             self.problems.append(Problem(self.location, message))
         for each in final:
-            author = Author(_name(each.get("completed_by"), HUMAN), _moment(each))
+            author = _author(each.get("completed_by"), each)
             yield from ((result, author, None) for result in _list(each.get("result")))
         for each in _list(self.item.get("predictions")):
-            author = Author(_name(each.get("model_version"), MACHINE), _moment(each), confirmed=False)
+            author = _author(each.get("model_version"), each, confirmed=False)
             yield from ((result, author, self._score(each)) for result in _list(each.get("result")))
 
-    def _short_results(self) -> Iterator[tuple[dict[str, Any], Author, float | None]]:
+    def _short_results(self) -> Iterator[tuple[dict[str, Any], Author | None, float | None]]:
         """Of JSON_MIN: each control's values by its name."""
-        author = Author(_name(self.item.get("annotator"), HUMAN), _moment(self.item))
+        author = _author(self.item.get("annotator"), self.item)
         for key, value in self.item.items():
             if isinstance(value, list):
                 yield from (({"value": each, **each}, author, None) for each in _list(value))
@@ -128,7 +129,7 @@ class _Task:
             return None
 
     def _annotations(
-        self, result: Mapping[str, Any], author: Author, score: float | None, index: int
+        self, result: Mapping[str, Any], author: Author | None, score: float | None, index: int
     ) -> Iterator[ParsedAnnotation]:
         value = result.get("value")
         if not isinstance(value, dict):
@@ -193,10 +194,10 @@ class _Known:
 
 
 def _merged(
-    results: Sequence[tuple[dict[str, Any], Author, float | None]],
-) -> list[tuple[dict[str, Any], Author, float | None]]:
+    results: Sequence[tuple[dict[str, Any], Author | None, float | None]],
+) -> list[tuple[dict[str, Any], Author | None, float | None]]:
     """A region and its labels may be two results of one id."""
-    merged: dict[Any, tuple[dict[str, Any], Author, float | None]] = {}
+    merged: dict[Any, tuple[dict[str, Any], Author | None, float | None]] = {}
     for number, (result, author, score) in enumerate(results):
         id_ = result.get("id")
         key = (id_, author) if isinstance(id_, str) else number
@@ -235,13 +236,16 @@ def _path(said: Mapping[str, Any]) -> str:
     return path
 
 
-def _name(value: Any, default: str) -> str:
+def _author(value: Any, item: Mapping[str, Any], *, confirmed: bool = True) -> Author | None:
+    """None: the file says neither who nor when."""
     if isinstance(value, dict):
         value = value.get("email", value.get("id"))
-    try:
-        return values.text(value, "completed_by")[:MAX_AUTHOR]
-    except Invalid:
-        return default
+    at, name = _moment(item), None
+    with suppress(Invalid):
+        name = values.text(value, "completed_by")[:MAX_AUTHOR]
+    if name is None and at is None and confirmed:
+        return None
+    return Author(name or (HUMAN if confirmed else MACHINE), at, confirmed, is_said=name is not None)
 
 
 def _moment(item: Mapping[str, Any]) -> datetime | None:

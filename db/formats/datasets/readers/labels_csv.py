@@ -242,7 +242,7 @@ class _File:
         confirmed = self._cell(row, "confirmed").lower() not in FALSE
         if not by and at is None and confirmed:
             return None
-        return Author(by or (HUMAN if confirmed else MACHINE), at, confirmed)
+        return Author(by or (HUMAN if confirmed else MACHINE), at, confirmed, is_said=bool(by))
 
     def _shape(self, row: Sequence[str]) -> Shape | None:
         geometry = self._cell(row, "geometry")

@@ -67,7 +67,7 @@ def _record(pair: Pair, pairs: Pairing, options: ReadOptions) -> ImageRecord:
         None if found.annotations is None or (found.annotations and not annotations) else tuple(annotations),
         found.size,
         usage,
-        found.hard,
+        True if found.hard else None,  # an image may be hard without a difficult object
         tuple(problems),
         has_suffix=pair.image is not None,
         within=f"{pair.label}:",

@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from db.formats.annotations import Attributes, ParsedAnnotation
+from db.formats.annotations import ATTRIBUTES, Attributes, ParsedAnnotation
 from db.formats.names import LabelNameRefused, LabelNameRule, label_name
 from db.formats.shapes import BoundingBox, Circle, Point, Polygon, Polyline, Position, Shape, extent
 from db.formats.sidecars.content import Problem, Sidecar, decoded, useless
@@ -90,7 +90,7 @@ class _Reader:
         shape, confidence = _shape(part), self._confidence(part)
         flags = (part.child(name) for name in ("difficult", "truncated", "occluded"))
         difficult, truncated, occluded = (each is not None and each.text.lower() in ("1", "true") for each in flags)
-        attributes = Attributes(difficult, truncated, occluded, self._pose(part))
+        attributes = Attributes(difficult, truncated, occluded, self._pose(part), frozenset(ATTRIBUTES))
         return ParsedAnnotation(label, shape, confidence, attributes, part.line)
 
     def _confidence(self, part: Element) -> float | None:
