@@ -429,3 +429,22 @@ def damage(data: bytes, random: Random) -> bytes:
                     (b"\0", b"\xff", b"NaN", b"1e999", b"[" * 80, b'"', b"</", b"-", b"\\u0000")
                 )
     return bytes(changed)
+
+
+@pytest.mark.parametrize(
+    ("form", "name", "content", "message"),
+    [
+        ("CSV", "b.csv", 'path,label\n"1.png,cat', "b.csv: Line 2 is not CSV: unexpected end of data."),
+        ("CSV", "b.csv", "", "b.csv is empty: there is nothing in it."),
+        ("COCO", "b.json", "[", "b.json: The file ends in the middle: it is not whole."),
+        ("COCO", "b.json", "{}", "b.json is no COCO file: it has no `images`."),
+        ("JSON_LINES", "b.jsonl", "1", "b.jsonl is no JSON Lines file: line 1 is not a JSON object."),
+    ],
+)
+def test_of_several_files_the_one_that_is_wrong_is_named(form: str, name: str, content: str, message: str) -> None:
+    good = {"CSV": "path,label\n1.png,cat\n", "COCO": '{"images": []}', "JSON_LINES": '{"path": "1.png"}'}
+    assert refused(form, {f"a{name[1:]}": good[form], name: content}) == message
+
+
+def test_coco_without_an_image_is_coco() -> None:
+    assert read(READERS["COCO"], {"a.json": '{"images": [], "annotations": [], "categories": []}'}) == ([], [])

@@ -9,7 +9,9 @@ Labels are as the file has them: they were not compared with the rules for names
 """
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from io import SEEK_END
 from typing import BinaryIO, Final, Literal, Protocol
 
 from db.errors import Invalid
@@ -18,6 +20,7 @@ from db.formats.shapes import Raster, clamped, scaled, to_stored, validated
 from db.formats.sidecars.content import UNCLEAR
 
 MAX_ANNOTATIONS: Final = 10_000  # of one image
+EMPTY: Final = "{} is empty: there is nothing in it."
 SLACK: Final = 0.5  # pixels by which a shape may reach beyond its image, since tools round; it is cut there
 
 Usage = Literal["TRAIN", "EVAL", "TEST", "INFERENCE"]
@@ -35,6 +38,20 @@ class Files(Protocol):
 
     def contents(self, names: Iterable[str], length: int) -> Iterator[tuple[str, bytes]]:
         """Each of these files with its first `length` bytes, in this order; they may be fetched ahead."""
+
+
+@contextmanager
+def opened(files: Files, name: str) -> Iterator[BinaryIO]:
+    """A file, whose name begins what is wrong with it as a whole: there may be others."""
+    with files.open(name) as file:
+        try:
+            yield file
+        except Invalid as refused:
+            if not file.closed and not file.seek(0, SEEK_END):
+                refused.message = EMPTY.format(name)
+            elif not refused.message.lstrip("`").startswith(name):
+                refused.message = f"{name}: {refused.message}"
+            raise
 
 
 @dataclass(frozen=True, slots=True)

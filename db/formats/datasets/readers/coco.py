@@ -13,7 +13,7 @@ from db.formats.datasets import usages
 from db.formats.datasets.readers import masks, values
 from db.formats.datasets.readers.grouping import Grouped, Grouping, Key, grouping
 from db.formats.datasets.readers.json_parts import Part, parts
-from db.formats.datasets.reading import MAX_ANNOTATIONS, Files, ImageRecord, Problem, ReadOptions
+from db.formats.datasets.reading import MAX_ANNOTATIONS, Files, ImageRecord, Problem, ReadOptions, opened
 from db.formats.shapes import BoundingBox, Polygon, Position, Shape
 
 MAX_CATEGORIES: Final = 100_000
@@ -29,7 +29,7 @@ def read(files: Files, options: ReadOptions) -> Iterator[ImageRecord | Problem]:
     if not matching:
         raise Invalid("There is no file of JSON.")
     for name in matching:
-        with files.open(name) as file:
+        with opened(files, name) as file:
             yield from _File(name, options).read(file)
 
 
@@ -44,8 +44,7 @@ class _File:
     def read(self, file: BinaryIO) -> Iterator[ImageRecord | Problem]:
         with grouping() as groups:
             found = set[str]()
-            for part in parts(file, ARRAYS):
-                found.add(part.key)
+            for part in parts(file, ARRAYS, found):
                 try:
                     self._add(part, groups)
                 except Invalid as refused:

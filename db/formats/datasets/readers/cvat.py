@@ -20,7 +20,7 @@ from db.formats.annotations import ATTRIBUTES, Attributes, ParsedAnnotation
 from db.formats.datasets import usages
 from db.formats.datasets.readers import masks, turned, values
 from db.formats.datasets.readers.grouping import MAX_WEIGHT
-from db.formats.datasets.reading import MAX_ANNOTATIONS, Files, ImageRecord, Problem, ReadOptions
+from db.formats.datasets.reading import MAX_ANNOTATIONS, Files, ImageRecord, Problem, ReadOptions, opened
 from db.formats.names import excerpt
 from db.formats.shapes import BoundingBox, Point, Polygon, Polyline, Position, Shape
 
@@ -38,7 +38,7 @@ def read(files: Files, options: ReadOptions) -> Iterator[ImageRecord | Problem]:
     if not names:
         raise Invalid("There is no file of XML.")
     for name in names:
-        with files.open(name) as file:
+        with opened(files, name) as file:
             yield from _read(file, name, options)
 
 
@@ -53,7 +53,7 @@ def _read(file: BinaryIO, name: str, options: ReadOptions) -> Iterator[ImageReco
             parser.feed(data)
             quiet = quiet + len(data) if reader.events == events else 0
             if quiet > MAX_QUIET:
-                raise Invalid(f"An element of {name} has more than {MAX_QUIET // 1024 // 1024} MiB.")
+                raise Invalid(f"{name}: An element has more than {MAX_QUIET // 1024 // 1024} MiB.")
             yield from reader.found
             reader.found.clear()
         parser.close()

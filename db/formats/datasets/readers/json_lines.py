@@ -19,7 +19,7 @@ from db.formats.datasets import usages
 from db.formats.datasets.readers import values
 from db.formats.datasets.readers.labels_csv import HUMAN, MACHINE, meanings
 from db.formats.datasets.readers.lines import TOO_LONG, byte_lines
-from db.formats.datasets.reading import MAX_ANNOTATIONS, Files, ImageRecord, Problem, ReadOptions
+from db.formats.datasets.reading import MAX_ANNOTATIONS, Files, ImageRecord, Problem, ReadOptions, opened
 from db.formats.paths import suffix
 from db.formats.shapes import BoundingBox, Polygon, Position, Shape
 from db.formats.timestamps import parse_timestamp
@@ -36,7 +36,7 @@ def read(files: Files, options: ReadOptions) -> Iterator[ImageRecord | Problem]:
     if not names_:
         raise Invalid("There is no file of JSON Lines (`.jsonl`).")
     for name in names_:
-        with files.open(name) as file:
+        with opened(files, name) as file:
             yield from _read(file, name, options)
 
 

@@ -48,10 +48,10 @@ class Part:
         return found
 
 
-def parts(file: BinaryIO, keys: Collection[str] = ("",)) -> Iterator[Part]:
+def parts(file: BinaryIO, keys: Collection[str] = ("",), seen: set[str] | None = None) -> Iterator[Part]:
     """The elements of the arrays that these keys have in the outermost object; with the key "" those of the outermost
-    array. Raises Invalid."""
-    splitter = _Splitter(keys)
+    array. `seen` gets the keys of the arrays that there are, empty ones too. Raises Invalid."""
+    splitter = _Splitter(keys, set() if seen is None else seen)
     head = b""
     while len(head) < len(MARK) and (data := file.read(len(MARK) - len(head))):
         head += data
@@ -62,8 +62,8 @@ def parts(file: BinaryIO, keys: Collection[str] = ("",)) -> Iterator[Part]:
 
 
 class _Splitter:
-    def __init__(self, keys: Collection[str]) -> None:
-        self.keys = keys
+    def __init__(self, keys: Collection[str], seen: set[str]) -> None:
+        self.keys, self.seen = keys, seen
         self.buffer = b""
         self.position = 0  # in the buffer, of what was not looked at
         self.open: list[int] = []  # the brackets that wait to be closed
@@ -141,6 +141,7 @@ class _Splitter:
             return
         if key in self.keys and (key or len(self.open) == 1):
             self.key, self.index, self.start = key, 0, position
+            self.seen.add(key)
 
     def _closed(self, bracket: int, position: int) -> Part | None:
         if not self.open or self.open.pop() != bracket:

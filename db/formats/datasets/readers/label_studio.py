@@ -18,7 +18,7 @@ from db.formats.annotations import Author, ParsedAnnotation
 from db.formats.datasets import usages
 from db.formats.datasets.readers import turned, values
 from db.formats.datasets.readers.json_parts import Part, parts
-from db.formats.datasets.reading import MAX_ANNOTATIONS, Files, ImageRecord, Problem, ReadOptions
+from db.formats.datasets.reading import MAX_ANNOTATIONS, Files, ImageRecord, Problem, ReadOptions, opened
 from db.formats.shapes import BoundingBox, Point, Polygon, Polyline, Position, Shape
 
 HUMAN, MACHINE = "human", "model"
@@ -33,7 +33,7 @@ def read(files: Files, options: ReadOptions) -> Iterator[ImageRecord | Problem]:
     if not names:
         raise Invalid("There is no file of JSON.")
     for name in names:
-        with files.open(name) as file:
+        with opened(files, name) as file:
             has_task = False
             for part in parts(file):
                 try:

@@ -31,7 +31,7 @@ from db.formats.datasets import usages
 from db.formats.datasets.readers import values
 from db.formats.datasets.readers.grouping import Grouped, grouping
 from db.formats.datasets.readers.lines import MAX_LINE, text_lines
-from db.formats.datasets.reading import MAX_ANNOTATIONS, Files, ImageRecord, Problem, ReadOptions, Usage
+from db.formats.datasets.reading import MAX_ANNOTATIONS, Files, ImageRecord, Problem, ReadOptions, Usage, opened
 from db.formats.paths import suffix
 from db.formats.shapes import BoundingBox, Shape
 from db.formats.timestamps import parse_timestamp
@@ -85,7 +85,7 @@ def read(files: Files, options: ReadOptions) -> Iterator[ImageRecord | Problem]:
     if not names:
         raise Invalid("There is no file of CSV.")
     for name in names:
-        with files.open(name) as file:
+        with opened(files, name) as file:
             yield from _File(name, options).read(file)
 
 

@@ -9,7 +9,7 @@ from typing import Any, BinaryIO, Final
 
 from db.errors import Invalid
 from db.formats.datasets.readers import json_lines, values
-from db.formats.datasets.reading import Contained, Files, ImageRecord, Problem, ReadOptions
+from db.formats.datasets.reading import Contained, Files, ImageRecord, Problem, ReadOptions, opened
 from db.formats.paths import stem
 
 ROWS: Final = 16  # in memory at once, at most
@@ -25,7 +25,7 @@ def read(files: Files, options: ReadOptions) -> Iterator[ImageRecord | Problem]:
     if not names:
         raise Invalid("There is no file of Parquet.")
     for name in names:
-        with files.open(name) as file:
+        with opened(files, name) as file:
             yield from _read(file, name, options)
 
 
@@ -87,7 +87,7 @@ def _read(file: BinaryIO, name: str, options: ReadOptions) -> Iterator[ImageReco
         schema, metadata = parquet.schema_arrow, parquet.metadata
         groups = (metadata.row_group(n).total_byte_size for n in range(metadata.num_row_groups))
         if any(size > MAX_GROUP for size in groups):
-            raise Invalid(f"A row group of {name} has more than {MAX_GROUP // 1024**3} GiB.")
+            raise Invalid(f"{name}: A row group has more than {MAX_GROUP // 1024**3} GiB.")
         label_names = _names(schema.metadata or {})
         number = 0
         for group in range(metadata.num_row_groups):

@@ -11,7 +11,7 @@ from db.formats.datasets import usages
 from db.formats.datasets.readers import values
 from db.formats.datasets.readers.lines import text_lines
 from db.formats.datasets.readers.pairs import Pair, Pairing, image_of, is_image, pairing, with_contents
-from db.formats.datasets.reading import Files, ImageRecord, Problem, ReadOptions
+from db.formats.datasets.reading import Files, ImageRecord, Problem, ReadOptions, opened
 from db.formats.sidecars import voc
 
 SETS: Final = "ImageSets"
@@ -38,7 +38,7 @@ def _list_usages(files: Files, pairs: Pairing) -> None:
     for name in sorted(names, key=lambda name: not name.endswith("/trainval.txt")):
         usage = usages.of_name(name.rpartition("/")[2].removesuffix(".txt"))
         if usage is not None:
-            with files.open(name) as file:
+            with opened(files, name) as file:
                 for line in text_lines(file):
                     with suppress(Invalid):
                         pairs.add_usage(values.text(line, name), usage)

@@ -21,7 +21,7 @@ from db.formats.datasets import usages
 from db.formats.datasets.readers import json_lines, text_files, values
 from db.formats.datasets.readers.lines import text_lines
 from db.formats.datasets.readers.pairs import is_image, pairing, with_contents
-from db.formats.datasets.reading import Contained, Files, ImageRecord, Problem, ReadOptions
+from db.formats.datasets.reading import Contained, Files, ImageRecord, Problem, ReadOptions, opened
 from db.formats.paths import stem, suffix
 from db.formats.unpacking import expect_ratio
 
@@ -60,7 +60,7 @@ def read(files: Files, options: ReadOptions) -> Iterator[ImageRecord | Problem]:
     names = [name for name in files.names() if suffix(name) in SUFFIXES]
     classes = _classes(files)
     for name in names:
-        with files.open(name) as file:
+        with opened(files, name) as file:
             yield from _Shard(name, options, classes).read(file)
     if not names:
         yield from _read_members(files, options, classes)
@@ -90,7 +90,7 @@ def _classes(files: Files) -> Mapping[str, str]:
     name = next((name for name in files.names() if name.rpartition("/")[2] == CLASSES), None)
     if name is None:
         return {}
-    with files.open(name) as file:
+    with opened(files, name) as file:
         return {str(number): line.strip() for number, line in enumerate(islice(text_lines(file), 100_000))}
 
 

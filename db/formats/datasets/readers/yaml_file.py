@@ -5,7 +5,7 @@ from typing import Any, Final
 import yaml
 
 from db.errors import Invalid
-from db.formats.datasets.reading import Files
+from db.formats.datasets.reading import Files, opened
 from db.formats.sidecars.content import decoded
 
 MAX_BYTES: Final = 1024 * 1024
@@ -22,7 +22,7 @@ class _Loader(yaml.BaseLoader):
 
 def read_yaml(files: Files, name: str) -> Any:
     """Raises Invalid."""
-    with files.open(name) as file:
+    with opened(files, name) as file:
         data = file.read(MAX_BYTES + 1)
     text = decoded(data) if len(data) <= MAX_BYTES else None
     if text is None:

@@ -20,7 +20,7 @@ from db.formats.datasets.readers import values
 from db.formats.datasets.readers.lines import text_lines
 from db.formats.datasets.readers.pairs import Pair, Pairing, image_of, is_image, pairing, with_contents
 from db.formats.datasets.readers.yaml_file import read_yaml
-from db.formats.datasets.reading import MAX_ANNOTATIONS, Files, ImageRecord, Problem, ReadOptions, Usage
+from db.formats.datasets.reading import MAX_ANNOTATIONS, Files, ImageRecord, Problem, ReadOptions, Usage, opened
 from db.formats.datasets.yolo import NOT_SPLIT
 from db.formats.shapes import BoundingBox, Polygon, Position, Shape
 from db.formats.sidecars.content import decoded
@@ -80,11 +80,11 @@ class _Description:
                 continue
             if isinstance(found, dict) and found.get("names"):
                 description = cls._of_yaml(found)
-                with files.open(name) as file:
+                with opened(files, name) as file:
                     description.is_split = file.read(len(NOT_SPLIT)) != NOT_SPLIT.encode()
                 return description
         for name in named:
-            with files.open(name) as file:
+            with opened(files, name) as file:
                 lines = [line.strip() for line, _ in zip(text_lines(file), range(MAX_CLASSES), strict=False)]
             while lines and not lines[-1]:
                 lines.pop()
@@ -120,7 +120,7 @@ class _Description:
         for name in files.names():
             usage = next((usage for path, usage in lists if f"/{name}".endswith(f"/{path}")), None)
             if usage is not None:
-                with files.open(name) as file:
+                with opened(files, name) as file:
                     for line in text_lines(file):
                         with suppress(Invalid):
                             pairs.add_usage(values.text(line, name), usage)

@@ -12,6 +12,7 @@ from db.formats.unpacking import ArchiveRefused
 from db.ingest.imports.files.source import Entry
 
 PIECE: Final = 256 * 1024  # bytes that are unpacked at once
+DAMAGED: Final = "`{}` is damaged in the archive."
 IN_MEMORY: Final = 4 * 1024 * 1024  # bytes of an unpacked file, beyond which it is on disk
 
 
@@ -76,17 +77,17 @@ def pieces(file: BinaryIO, name: str, entry: Entry) -> Iterator[bytes]:
     """What is deflated, or only stored, at `entry`. Never more than it says."""
     assert entry.start is not None
     found = size = 0
-    for data in _inflated(file, entry):
+    for data in _inflated(file, name, entry):
         size += len(data)
         if size > entry.size:
             raise ArchiveRefused(f"`{excerpt(name)}` unpacks to more than the archive says.")
         found = zlib.crc32(data, found)
         yield data
     if size != entry.size or (entry.check_sum is not None and found != entry.check_sum):
-        raise ArchiveRefused(f"`{excerpt(name)}` is damaged in the archive.")
+        raise ArchiveRefused(DAMAGED.format(excerpt(name)))
 
 
-def _inflated(file: BinaryIO, entry: Entry) -> Iterator[bytes]:
+def _inflated(file: BinaryIO, name: str, entry: Entry) -> Iterator[bytes]:
     part = Part(file, entry.start or 0, entry.size if entry.packed is None else entry.packed)
     if entry.packed is None:
         while data := part.read(PIECE):
@@ -97,7 +98,7 @@ def _inflated(file: BinaryIO, entry: Entry) -> Iterator[bytes]:
         while not inflater.eof and (data := inflater.unconsumed_tail or part.read(PIECE)):
             yield inflater.decompress(data, PIECE)
     except zlib.error:
-        raise ArchiveRefused("A file in the archive is damaged.") from None
+        raise ArchiveRefused(DAMAGED.format(excerpt(name))) from None
 
 
 def spool() -> BinaryIO:
