@@ -1,5 +1,7 @@
 """What an import says of what came to nothing: labels that were mistyped, files that are not what they seem."""
 
+import io
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -54,3 +56,29 @@ async def test_an_import_of_which_nothing_comes_says_so(importer: AnnotationImpo
     [(kind, (count, [example]))] = (await importer.notices(again)).items()
     assert (kind, count) == ("NOTHING_CHANGED", 1)
     assert example.startswith("labels.csv: All samples are as the files say already")
+
+
+PACKED = io.BytesIO()
+with zipfile.ZipFile(PACKED, "w") as archive:
+    archive.writestr("inner.zip", b"PK\x03\x04")
+
+NOT_WHAT_IT_SAYS = {
+    "empty.csv": (b"", "`empty.csv` is empty: there is nothing in it."),
+    "labels.zip": (b"path,label\n", "`labels.zip` is no zip archive, as its name says."),
+    "set.tar.gz": (b"path,label\n", "`set.tar.gz` is not compressed by gzip, as its name says."),
+    "set.7z": (b"7z\xbc\xaf\x27\x1c", "`set.7z` is an archive of 7-Zip, which is not read"),
+    "set.rar": (b"Rar!\x1a\x07\0", "`set.rar` is an archive of RAR, which is not read"),
+    "set.tar.xz": (b"\xfd7zXZ\0", "`set.tar.xz` is compressed by xz, which is not read"),
+    "other.7z": (b"path,label\n", "`other.7z` is not an archive of 7-Zip, as its name says"),
+    "labels.xlsx": (PACKED.getvalue(), "`labels.xlsx` is a spreadsheet, which is not read; save it as CSV."),
+    "outer.zip": (PACKED.getvalue(), "`inner.zip` is packed itself, and is not opened within a folder or an archive"),
+}
+
+
+@pytest.mark.parametrize("name", NOT_WHAT_IT_SAYS)
+async def test_a_file_that_is_not_what_it_says_is_refused_in_a_true_sentence(
+    importer: AnnotationImports, name: str
+) -> None:
+    content, message = NOT_WHAT_IT_SAYS[name]
+    job = await importer.load(importer.write(name, content))
+    assert (job["status"], job["error_message"][: len(message)]) == ("FAILED", message)

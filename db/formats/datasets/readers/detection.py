@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from db.errors import Invalid
+from db.formats.datasets.readers import values
 from db.formats.datasets.readers.pairs import is_image
 from db.formats.datasets.readers.yolo import CLASS_FILES
 from db.formats.paths import suffix
@@ -15,6 +16,8 @@ NONE: Final = (
     "No format is recognized: there are no images in folders, no label files, and no CSV, JSON or XML of a known form. "
     "Say which `format` it is."
 )
+ARCHIVES: Final = (".zip", ".gz", ".7z", ".rar", ".xlsx")  # that are not opened among other files
+NESTED: Final = "`{}` is packed itself, and is not opened within a folder or an archive; unpack it, and import that."
 
 
 @dataclass(slots=True)
@@ -50,8 +53,9 @@ def detect(names: Iterable[str], head: Callable[[str], bytes], *, images: bool =
         found = "IMAGE_TEXT"
     if found is None and (seen.in_folders or (images and seen.images)):
         found = "IMAGE_FOLDER"
+    archive = next((seen.first[end][0] for end in ARCHIVES if end in seen.first), None)
     if found is None:
-        raise Invalid(NONE)
+        raise Invalid(NONE if archive is None else NESTED.format(values.shown(archive)))
     return found
 
 

@@ -6,7 +6,9 @@ from contextlib import asynccontextmanager
 from typing import BinaryIO, Final
 
 from db.errors import Invalid, StorageError
+from db.formats.datasets.reading import EMPTY
 from db.formats.paths import suffix
+from db.formats.unpacking import ArchiveRefused
 from db.identity.tokens import Identity
 from db.ingest.imports.files.bridge import Bridge, ObjectFile, buffered
 from db.ingest.imports.files.plain import StoreFiles
@@ -22,6 +24,16 @@ from db.storage.locations import is_bucket
 HEAD: Final = 512  # bytes by which an archive is known
 OF_FOLDERS: Final = (".yaml", ".yml")  # files that say what is in their folder
 OpenedFiles = tuple[IndexedFiles, Bridge]
+ZIP: Final = (b"PK\x03\x04", b"PK\x05\x06")
+GZIP: Final = b"\x1f\x8b"
+OTHERS: Final = (  # by the suffix, and how one begins: what is not read
+    ((".7z",), b"7z\xbc\xaf", "an archive of 7-Zip"),
+    ((".rar",), b"Rar!", "an archive of RAR"),
+    ((".xz", ".txz"), b"\xfd7zXZ", "compressed by xz"),
+    ((".bz2", ".tbz2"), b"BZh", "compressed by bzip2"),
+    ((".zst",), b"\x28\xb5\x2f\xfd", "compressed by Zstandard"),
+)
+SHEETS: Final = (".xlsx", ".xls", ".ods", ".numbers")
 NOTHING: Final = "There is no file or folder `{}`, or there is nothing in it."
 
 
@@ -84,18 +96,37 @@ def nothing(location: str) -> Invalid:
 
 def _archive(names: tuple[str, str], file: BinaryIO, head: bytes, *, with_images: bool) -> IndexedFiles | None:
     """`names`: the folder that the archive is in, and its own."""
-    if head.startswith((b"PK\x03\x04", b"PK\x05\x06")):
+    _expect_readable(names[1], head)
+    if head.startswith(ZIP):
         return ZipFiles(*names, file=file, with_images=with_images)
-    if head.startswith(b"\x1f\x8b") or head[257:262] == b"ustar":
+    if head.startswith(GZIP) or head[257:262] == b"ustar":
         return TarFiles(*names, file=file, with_images=with_images)
     return None
+
+
+def _expect_readable(name: str, head: bytes) -> None:
+    """The file is neither empty nor something else than its name says. Raises Invalid."""
+    end = suffix(name)
+    if not head:
+        raise Invalid(EMPTY.format(f"`{name}`"))
+    if end in SHEETS:
+        raise Invalid(f"`{name}` is a spreadsheet, which is not read; save it as CSV.")
+    for suffixes, start, what in OTHERS:
+        if head.startswith(start):
+            raise ArchiveRefused(f"`{name}` is {what}, which is not read; pack the files as zip, tar or tar.gz.")
+        if end in suffixes:
+            raise ArchiveRefused(f"`{name}` is not {what}, as its name says, and would not be read; use zip or tar.")
+    if end == ".zip" and not head.startswith(ZIP):
+        raise ArchiveRefused(f"`{name}` is no zip archive, as its name says.")
+    if end in (".gz", ".tgz") and not head.startswith(GZIP):
+        raise ArchiveRefused(f"`{name}` is not compressed by gzip, as its name says.")
 
 
 def _read(files: IndexedFiles, head: bytes) -> None:
     match files:
         case ZipFiles():
             files.read_directory()
-        case TarFiles() if head.startswith(b"\x1f\x8b"):
+        case TarFiles() if head.startswith(GZIP):
             files.unpack()
         case TarFiles():
             files.read_headers()
