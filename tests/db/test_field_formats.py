@@ -77,7 +77,7 @@ def test_label_studio_has_predictions_by_model_and_the_configuration() -> None:
     assert first["predictions"][0]["result"][0]["score"] == 0.25
     assert second["annotations"] == second["predictions"] == []
     assert b'<RectangleLabels name="rectangle" toName="image">' in files["label_config.xml"]
-    assert losses(format_) == {"POLYLINES": 1}
+    assert losses(format_) == {"POLYLINES": 1, "OCCLUDED": 1, "POSE": 1}
 
 
 def test_hugging_face_rows_have_the_same_columns() -> None:
@@ -92,7 +92,8 @@ def test_hugging_face_rows_have_the_same_columns() -> None:
         "segmentation": [[], [0, 0, 10, 0, 0, 20.5], []],
     }
     assert '- split: validation\n    path: "validation/**"' in files["README.md"].decode()
-    assert losses(format_) == {"SUGGESTIONS": 1, "POLYLINES": 1, "POINTS": 1, "CIRCLES_AS_BOXES": 1}
+    of_shapes = {"POLYLINES": 1, "POINTS": 1, "CIRCLES_AS_BOXES": 1}
+    assert losses(format_) == {"SUGGESTIONS": 1, **of_shapes, "OCCLUDED": 1, "POSE": 1}
 
 
 def test_parquet_is_the_same_file_for_the_same_images() -> None:

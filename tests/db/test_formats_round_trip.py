@@ -98,6 +98,31 @@ def test_what_files_do_not_say_of_usages_is_counted(
     assert losses(format_) == lost
 
 
+@pytest.mark.parametrize("kind", KINDS[:2])
+@pytest.mark.parametrize("name", sorted(SHAPES))
+def test_attributes_and_hard_images_come_back_or_are_counted(name: str, kind: str) -> None:
+    if kind not in FORMATS[name].types:
+        pytest.skip("a format for other datasets")
+    shape = BoundingBox(1, 2, 30, 40) if kind == "OBJECT_DETECTION" else None
+    all_ = Attributes(difficult=True, truncated=True, occluded=True, pose="Left")
+    odd = image("1.png", ParsedAnnotation("cat", shape, attributes=all_), is_hard=True)
+    mode = "INCLUDED" if "INCLUDED" in FORMATS[name].images else "NONE"
+    format_, files = export(name, [odd], "cat", type=kind, mode=mode)
+    if name == "WEBDATASET":
+        files = {"set-000000.tar": tarred(files)}
+    reader = "IMAGE_FOLDER" if (name, kind) == ("YOLO", KINDS[0]) else READ_AS.get(name, name)
+    [record], _ = read(READERS[reader], files, kind)
+    [back] = record.annotations or ()
+    is_lost = {
+        "DIFFICULT": not back.attributes.difficult,
+        "TRUNCATED": not back.attributes.truncated,
+        "OCCLUDED": not back.attributes.occluded,
+        "POSE": back.attributes.pose is None,
+        "HARD": not record.hard,
+    }
+    assert losses(format_) == {loss: 1 for loss, lost in is_lost.items() if lost}
+
+
 def test_a_usage_that_only_the_folder_says_is_counted() -> None:
     usages = ("TRAIN", "EVAL", None)
     images = [

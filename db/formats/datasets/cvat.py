@@ -4,11 +4,11 @@ Labels of whole images are tags, circles ellipses. `difficult`, `truncated` and 
 labels.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from typing import Final
 from xml.sax.saxutils import quoteattr
 
-from db.formats.annotations import Attributes, ParsedAnnotation
+from db.formats.annotations import ATTRIBUTES, Attributes, ParsedAnnotation
 from db.formats.datasets.format import SUGGESTIONS, Document, Format
 from db.formats.datasets.outlines import short
 from db.formats.datasets.records import SPLITS, AnnotatedImage, DatasetFacts
@@ -23,6 +23,7 @@ class Cvat(Format):
     images = ("NONE", "INCLUDED")
     options = frozenset({"has_splits"})
     is_single_files = True
+    attributes = frozenset(ATTRIBUTES)
 
     def __init__(self, facts: DatasetFacts) -> None:
         super().__init__(facts)
@@ -34,6 +35,9 @@ class Cvat(Format):
 
     def usage_said(self, image: AnnotatedImage) -> str | None:
         return image.usage if self.facts.is_split and image.split else None
+
+    def attributes_said(self, annotation: ParsedAnnotation) -> Set[str]:
+        return self.attributes - {"occluded"} if annotation.shape is None else self.attributes  # tags have none
 
 
 class _Annotations(Document):

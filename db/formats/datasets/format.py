@@ -12,11 +12,12 @@ writes them has checked nothing: make them of `file_path`, `file_name` and `name
 
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass, field
 from typing import ClassVar, Final, Protocol
 
 from db.errors import Invalid
+from db.formats.annotations import ATTRIBUTES, ParsedAnnotation
 from db.formats.datasets.records import AnnotatedImage, DatasetFacts, ImagesMode, Packing
 
 ALL_TYPES: Final = frozenset({"IMAGE_CLASSIFICATION", "OBJECT_DETECTION", "IMAGE_SEGMENTATION"})
@@ -99,6 +100,11 @@ USAGE_NOT_SPLIT: Final = Loss(
     "USAGE_NOT_SPLIT",
     "Images are in one part, as `hasSplits` is false: no file says TRAIN, EVAL or TEST.",
 )
+HARD: Final = Loss("HARD", "`isHard` of images is left out: the format has no place for it.")
+OF_ATTRIBUTES: Final = {
+    name: Loss(name.upper(), f"`{field_name}` of annotations is left out: the format has no place for it.")
+    for name, field_name in zip(ATTRIBUTES, ("isDifficult", "isTruncated", "isOccluded", "pose"), strict=True)
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +141,8 @@ class Format:
     packing: ClassVar[Packing | None] = None  # what the format prescribes
     is_single_files: ClassVar[bool] = False  # without the images there is nothing but a few documents
     has_splits: ClassVar[bool] = False  # where a dataset is split, whoever calls leaves out images of no split
+    says_hard: ClassVar[bool] = False
+    attributes: ClassVar[frozenset[str]] = frozenset()  # of ATTRIBUTES, those that the files have a place for
     shard_suffix: ClassVar[str | None] = None  # of a format that packs itself: `shard` makes its files
     max_shard_images: ClassVar[int | None] = None  # where what a file notes at its end takes memory
 
@@ -157,11 +165,27 @@ class Format:
         return image.usage if self.facts.is_split or not self.has_splits else None
 
     def takes(self, image: AnnotatedImage) -> bool:
-        """`includes`, and what the files do not say of the usage is counted, for all formats alike."""
+        """`includes`, and what the files do not say of the usage, of hard images and of attributes is counted, for all
+        formats alike."""
         is_included = self.includes(image)
         if is_included and (loss := self._usage_loss(image)) is not None:
             self.losses.add(loss, image)
+        if is_included and image.is_hard and not self.is_hard_said(image):
+            self.losses.add(HARD, image)
+        for annotation in image.annotations if is_included else ():
+            if stored := annotation.attributes.to_json():
+                said = self.attributes_said(annotation)
+                for name in stored:
+                    self.losses.add(OF_ATTRIBUTES[name], image, name not in said)
         return is_included
+
+    def is_hard_said(self, image: AnnotatedImage) -> bool:
+        """Whether our reader takes from the files that this image is hard."""
+        return self.says_hard
+
+    def attributes_said(self, annotation: ParsedAnnotation) -> Set[str]:
+        """Those of which the files say how they are on this annotation."""
+        return self.attributes
 
     def _usage_loss(self, image: AnnotatedImage) -> Loss | None:
         can_split = "has_splits" in self.options

@@ -34,6 +34,7 @@ class LabelsCsv(Format):
     """`path,label` first: what most scripts want."""
 
     is_single_files = True
+    says_hard = True
 
     def __init__(self, facts: DatasetFacts) -> None:
         super().__init__(facts)

@@ -3,14 +3,14 @@
 The same lines as a published version's manifest; the locations of its label files are relative to it (`./`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from datetime import UTC, datetime
 from typing import Any, Final
 
 import orjson
 
 from db.formats import shapes
-from db.formats.annotations import Author
+from db.formats.annotations import ATTRIBUTES, Author, ParsedAnnotation
 from db.formats.datasets.format import Document, File, Format
 from db.formats.datasets.records import AnnotatedImage, DatasetFacts
 from db.formats.manifests import Style
@@ -22,11 +22,16 @@ NO_TIME: Final = datetime(1970, 1, 1, tzinfo=UTC)  # of records that do not come
 
 class ModelArtsManifest(Format):
     images = ("NONE",)
+    says_hard = True
+    attributes = frozenset(ATTRIBUTES)
 
     def __init__(self, facts: DatasetFacts) -> None:
         super().__init__(facts)
         self.style = Style(facts.type, facts.name, facts.input_path, f"./{FOLDER}")
         self.documents = (_Lines(f"{facts.name}.manifest", self.style),)
+
+    def attributes_said(self, annotation: ParsedAnnotation) -> Set[str]:
+        return self.attributes if annotation.shape is not None else frozenset()
 
     def files(self, image: AnnotatedImage) -> Sequence[File]:
         if self.facts.type == "IMAGE_CLASSIFICATION":

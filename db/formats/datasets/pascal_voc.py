@@ -8,6 +8,7 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
+from db.formats.annotations import ATTRIBUTES
 from db.formats.datasets.format import POINTS, SUGGESTIONS, WHOLE_IMAGE, Document, File, Format
 from db.formats.datasets.records import AnnotatedImage, DatasetFacts
 from db.formats.paths import stem
@@ -23,6 +24,7 @@ class PascalVoc(Format):
     images = ("INCLUDED", "NONE")
     options = frozenset({"has_splits"})
     has_splits = True
+    attributes = frozenset(ATTRIBUTES)
 
     def __init__(self, facts: DatasetFacts) -> None:
         super().__init__(facts)
@@ -34,6 +36,9 @@ class PascalVoc(Format):
         self.losses.add(WHOLE_IMAGE, image, shapes.count(None))
         self.losses.add(POINTS, image, sum(isinstance(shape, Point) for shape in shapes))
         return True
+
+    def is_hard_said(self, image: AnnotatedImage) -> bool:
+        return any(each.attributes.difficult for each in image.confirmed)  # so readers take it
 
     def image_path(self, image: AnnotatedImage) -> str:
         return f"JPEGImages/{image.file_name}"

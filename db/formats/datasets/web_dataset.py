@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 import orjson
 
+from db.formats.annotations import ATTRIBUTES
 from db.formats.datasets.format import File, Format, Series
 from db.formats.datasets.json_lines import annotation_json
 from db.formats.datasets.records import SPLITS, AnnotatedImage
@@ -20,6 +21,7 @@ class WebDataset(Format):
     options = frozenset({"has_splits"})
     packing = "TAR"
     has_splits = True
+    attributes = frozenset(ATTRIBUTES)
 
     def usage_said(self, image: AnnotatedImage) -> str | None:
         return image.usage  # also the JSON does
