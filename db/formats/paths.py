@@ -17,6 +17,21 @@ def path_parts(path: str) -> tuple[str, ...]:
     return parts
 
 
+def normalized(path: str) -> str:
+    """Relative, with `/`, without `.` and `..`: those that lead out of its folder are left out."""
+    path = path.replace("\\", "/")
+    scheme, divider, rest = path.partition("://")
+    if divider:
+        path = rest.partition("/")[2] if scheme != "file" else rest
+    parts: list[str] = []
+    for part in path.split("/"):
+        if part == "..":
+            del parts[-1:]
+        elif part not in ("", "."):
+            parts.append(part)
+    return "/".join(parts)
+
+
 def stem(path: str) -> str:
     """A path without its suffix: what an image and its sidecar share."""
     directory, slash, name = path.rpartition("/")

@@ -92,7 +92,9 @@ class ImageRecord:
     to the file. `is_relative`: shapes are in fractions of the width and height. `within`: before an annotation's
     `line`, its location. `content`: the image itself, where a file contains it, and `contained` where it is. `drawn`:
     on the image as it is stored, or as viewers show it, turned by its EXIF orientation; where `size` says, that counts.
-    None: it is not known.
+    None: it is not known. `file`: where the image is among the files, if they say that beside its path; empty: they say
+    of others, and not of this one. `places`: where it usually is in this format, the likeliest first. Both are from
+    `folder`, or from the root.
     """
 
     path: str
@@ -109,6 +111,8 @@ class ImageRecord:
     drawn: Literal["STORED", "UPRIGHT"] | None = field(default=None, compare=False)
     content: bytes | None = field(default=None, repr=False)
     contained: Contained | None = field(default=None, compare=False)
+    file: str | None = field(default=None, compare=False)
+    places: tuple[str, ...] = field(default=(), compare=False)
 
     def on(self, raster: Raster, *, kind: str, beyond: OutOfBounds = "REFUSE") -> "ImageRecord":
         """With shapes in pixels of the stored image, as a dataset of this type can have them; others are problems."""

@@ -3,7 +3,7 @@ or else by the file's name. Only the whole of it shows which names are the only 
 
 import asyncio
 from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import Final
 from urllib.parse import unquote
@@ -15,11 +15,11 @@ from db.errors import Invalid
 from db.formats.datasets.reading import Contained, ImageRecord, Problem, ReadOptions
 from db.formats.images import SUFFIXES, not_taken, suffixes
 from db.formats.names import nfc
-from db.formats.paths import LENGTH, path_parts, suffix
+from db.formats.paths import LENGTH, normalized, path_parts, suffix
 from db.ingest.decide import path_end
 from db.ingest.entry import Notice, NoticeKind
 from db.ingest.imports.files import OpenedFiles, SourceFiles, open_files
-from db.ingest.imports.files.images import ImageNames
+from db.ingest.imports.files.images import ALIKE, STATED, FoundImage, ImageNames
 from db.ingest.imports.files.plain import StoreFiles
 from db.ingest.imports.files.source import IndexedFiles, is_image
 from db.ingest.imports.files.uploaded import Uploaded, UploadedBytes, UploadedParts
@@ -44,6 +44,7 @@ MAX_WEIGHT: Final = 20_000  # annotations and problems in a COPY, about
 MAX_ENDS: Final = 12  # of a path, with which samples are compared
 READ: Final = 0.2  # the progress ratio after this stage
 NO_IMAGES: Final = "The files name no image."
+NOWHERE: Final = FoundImage("", ALIKE)
 NO_IMAGE: Final = "Its name has not the extension of an image."
 CONTENT: Final[NoticeKind] = "CONTENT"
 COLUMNS: Final = ("job_id", "position", "origin", "entry", "candidates", "exact", "is_stem")
@@ -102,11 +103,10 @@ class Staging:
         self.labels.see(nfc(each.label) for each in found.annotations or ())
         self.weight += len(found.annotations or ()) + len(found.problems)
         try:
-            contained, is_exact = self._contained(found)
+            contained, how = self._contained(found)
             candidates, exact = self._candidates(found)
             if contained is not None:
-                is_said = not is_exact and found.has_suffix
-                candidates, exact = self._stored_candidates(contained, candidates[exact:], is_said=is_said)
+                candidates, exact = self._stored_candidates(contained, found, candidates[exact:], how)
         except Invalid as refused:
             self.skipped += 1
             kind: NoticeKind = refused.kind if isinstance(refused, NotStored) else CONTENT
@@ -114,19 +114,19 @@ class Staging:
             return
         origin = None if contained is None else f"{contained.file}#{contained.part}"
         is_stem = origin is None and not found.has_suffix
-        entry = STORED.dump_json(replace(found, content=None, contained=contained)).decode()
+        entry = STORED.dump_json(replace(found, content=None, contained=contained, file=None, places=())).decode()
         self.kinds.add(is_stem)
         self.rows.append((self.job.id, self.position, origin, entry, candidates, exact, is_stem))
 
-    def _contained(self, record: ImageRecord) -> tuple[Contained | None, bool]:
-        """Where its image is, if the files contain it and it is to be stored; and whether the record says so."""
+    def _contained(self, record: ImageRecord) -> tuple[Contained | None, FoundImage]:
+        """Where its image is, if the files contain it and it is to be stored; and how it was found."""
         if record.contained is not None and self.stores:
-            return record.contained, True
+            return record.contained, FoundImage(record.contained.file, STATED)
         if self.images is None:
             self._count_not_stored([record.path] if record.contained is not None else [])
-            return None, False
-        found = self.images.find(normalized(nfc(record.path)), record.folder)
-        return (None, False) if found is None else (Contained(found.name, None, found.name), found.is_exact)
+            return None, NOWHERE
+        found = self.images.find(normalized(nfc(record.path)), record.folder, _places(record))
+        return (None, NOWHERE) if found is None else (Contained(found.name, None, found.name), found)
 
     def _count_not_stored(self, names: Iterable[str]) -> None:
         for name in names:
@@ -147,19 +147,31 @@ class Staging:
             notices.append(Notice("IMAGES_NOT_STORED", message, self.not_stored))
         return notices
 
-    def _stored_candidates(self, image: Contained, said: Sequence[str], *, is_said: bool) -> tuple[list[str], int]:
-        """As `_candidates`, of an image that is to be stored: first the path that it gets; then what the record says of
-        it, `is_said` if that is another path. Raises Invalid."""
+    def _stored_candidates(
+        self, image: Contained, record: ImageRecord, said: Sequence[str], found: FoundImage
+    ) -> tuple[list[str], int]:
+        """As `_candidates`, of an image that is to be stored: the path that it gets, once, twice or three times by how
+        it was found; then what the record says of it, if that is another path. Raises Invalid."""
         name = nfc(said[0] if image.part is not None and suffix(said[0]) in SUFFIXES else image.name)
-        path = "/".join(map(checked_name, f"{self.base or ''}{normalized(name)}".split("/")))
-        path_parts(path)
+        is_said = found.how == ALIKE and record.has_suffix
+        path = None
+        if record.file and found.how == STATED and _is_relative(record.path) and _are_alike(said[0], name):
+            with suppress(Invalid):
+                path, is_said = self._target(f"{found.folder}{said[0]}"), True
+        path = path or self._target(name)
         form = SUFFIXES.get(suffix(path))
         if form is None or form not in self.rules.formats:
             reason = NO_IMAGE if form is None else not_taken(form, self.rules.formats)
             raise NotStored(f"`{path_end(path)}` is not stored. {reason}", "IMAGE_UNREADABLE")
         if not self.rules.includes(path):
             raise NotStored(f"`{path_end(path)}` is not stored: the dataset's patterns exclude it.", "IMAGE_EXCLUDED")
-        return [path, *(said if is_said else ends_of(normalized(name)))], 1
+        return [*([path] * found.how), *(said if is_said else ends_of(normalized(name)))], found.how
+
+    def _target(self, name: str) -> str:
+        """The path that an image of the import gets. Raises Invalid."""
+        path = "/".join(map(checked_name, f"{self.base or ''}{normalized(name)}".split("/")))
+        path_parts(path)
+        return path
 
     def _candidates(self, record: ImageRecord) -> tuple[list[str], int]:
         """Paths below the input path that the record may mean, the likeliest first, and how many these are; then its
@@ -169,12 +181,15 @@ class Staging:
             raise Invalid(f"`{path_end(path)}` does not have the extension of an image: {suffixes(SUFFIXES.values())}.")
         if path.startswith(self.input_path):
             exact = [path[len(self.input_path) :]]
-        elif "://" in path or path.startswith("/") or path[1:3] in (":\\", ":/"):
+        elif not _is_relative(path):
             exact = []
         else:
             folders = [f"{record.folder}/", ""] if record.folder else [""]
             bases = [self.base, ""] if self.base else [""]
             exact = [f"{base}{folder}{path}" for base in bases for folder in folders]
+            if self.stores and self.base is not None:  # never beyond the folder that is imported
+                places = (normalized(f"{folder}{nfc(place)}") for place in _places(record) for folder in folders)
+                exact = [*(f"{self.base}{place}" for place in places if place), *exact]
         exact = list(dict.fromkeys(filter(None, (normalized(each) for each in exact))))
         ends = ends_of(normalized(unquote(path) if "://" in path else path))
         candidates = [*exact, *ends]
@@ -183,26 +198,28 @@ class Staging:
         return candidates, len(exact)
 
 
+def _places(record: ImageRecord) -> tuple[str, ...]:
+    """Where its image is stated to be, or else usually is. Of what is no path among files nothing comes."""
+    if record.file is None:
+        return record.places
+    return (record.file if _is_relative(record.file) else "",)
+
+
+def _is_relative(path: str) -> bool:
+    """Whether it leads from a folder: it is no URL, nor absolute."""
+    return not ("://" in path or path.startswith("/") or path[1:3] in (":\\", ":/"))
+
+
+def _are_alike(path: str, other: str) -> bool:
+    """Whether these are images of one format, by their names."""
+    return SUFFIXES.get(suffix(path)) == SUFFIXES.get(suffix(other))
+
+
 def ends_of(path: str) -> list[str]:
     """The path, and its ends, the longest first."""
     parts = path.split("/")
     ends = ["/".join(parts[start:]) for start in range(len(parts))]
     return [ends[0], *ends[1:][-MAX_ENDS:]]
-
-
-def normalized(path: str) -> str:
-    """Relative, with `/`, without `.` and `..`: those that lead out of its folder are left out."""
-    path = path.replace("\\", "/")
-    scheme, divider, rest = path.partition("://")
-    if divider:
-        path = rest.partition("/")[2] if scheme != "file" else rest
-    parts: list[str] = []
-    for part in path.split("/"):
-        if part == "..":
-            del parts[-1:]
-        elif part not in ("", "."):
-            parts.append(part)
-    return "/".join(parts)
 
 
 async def stage_records(
@@ -277,7 +294,7 @@ async def _match(batch: Batch, staging: Staging) -> None:
         for statement in (SQL.match_paths, SQL.match_longer, SQL.match_shorter, SQL.match_names):
             await batch.execute_long(statement.format(key=key), job.id, job.dataset_id, is_stem)
     await batch.execute_long(SQL.forget_shared, job.id)
-    await batch.execute_long(SQL.forget_shared_images, job.id, staging.base or "")
+    await batch.execute_long(SQL.forget_shared_images, job.id)
     for row in await batch.connection.fetch(SQL.alike, job.id, timeout=LONG_TIMEOUT):
         batch.warn(
             row["location"], f"`{path_end(row['path'])}` is `{path_end(row['first'])}` but for the case of letters."

@@ -1,5 +1,7 @@
 -- Of `import_line`: `candidates` begin with so many (`exact`) paths below the input path that an image may have; the next is
 -- its path as it is in the file, then come the ends of that. {key} is what samples are compared by.
+-- Of an image that the files contain it is one path: once if the line states that image, twice if it has the line's path and
+-- the line states another, three times if their paths only end alike.
 
 -- name: clear
 DELETE FROM import_line WHERE job_id = :job_id
@@ -94,12 +96,14 @@ FROM (SELECT path FROM import_line WHERE job_id = $1 AND path IS NOT NULL
 WHERE line.job_id = $1 AND line.path = shared.path AND line.matched <> 'PATH'
 
 -- name: forget_shared_images
--- Several paths that lead to one image of the import, but for its own. $2: the folder of the import, below the input path.
+-- Several lines that lead to one image of the import: those remain that state it the most exactly (`exact`, the least),
+-- but of those that only end alike (3) none.
 UPDATE import_line line
-SET origin = NULL, path = NULL, matched = 'AMBIGUOUS', candidates = line.candidates[2:], exact = 0
-FROM (SELECT origin FROM import_line WHERE job_id = $1 AND origin IS NOT NULL
-      GROUP BY origin HAVING count(DISTINCT candidates[exact + 1]) > 1) shared
-WHERE line.job_id = $1 AND line.origin = shared.origin AND line.candidates[1] <> ($2 || line.candidates[2])
+SET origin = NULL, path = NULL, matched = 'AMBIGUOUS', candidates = line.candidates[line.exact + 1:], exact = 0
+FROM (SELECT origin, min(exact) AS exact, count(DISTINCT candidates[exact + 1]) AS count
+      FROM import_line WHERE job_id = $1 AND origin IS NOT NULL GROUP BY origin) shared
+WHERE line.job_id = $1 AND line.origin = shared.origin
+  AND (line.exact > shared.exact OR (line.exact = 3 AND shared.count > 1))
 
 -- name: alike
 -- Images that are stored at paths that differ only in the case of letters, and the first such path.

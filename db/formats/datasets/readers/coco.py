@@ -4,6 +4,7 @@ An annotation with `segmentation` becomes polygons, one for each part; else its 
 whole image. Masks become polygons along the edges of their pixels.
 """
 
+import re
 from collections.abc import Iterator, Sequence
 from typing import Any, BinaryIO, Final
 
@@ -18,6 +19,7 @@ from db.formats.shapes import BoundingBox, Polygon, Position, Shape
 
 MAX_CATEGORIES: Final = 100_000
 ARRAYS: Final = ("images", "annotations", "categories")
+NAMED: Final = re.compile(r"(?:instances|labels)_(.+)\.json")
 OBJECTS: Final = "instances_"  # of the files of one data set, that with the objects
 Categories = dict[Key, str]
 
@@ -38,6 +40,7 @@ class _File:
         self.name = name
         self.folder = name.rpartition("/")[0]
         self.usage = usages.in_path(name)
+        self.image_folders = _image_folders(name)
         self.options = options
         self.categories: Categories = {}
 
@@ -98,6 +101,7 @@ class _File:
             folder=self.folder,
             within=f"{self.name}#/annotations/",
             drawn="UPRIGHT",
+            places=values.places(path, *self.image_folders),
         )
 
     def _annotations(self, item: dict[str, Any], position: int) -> tuple[list[ParsedAnnotation], list[str]]:
@@ -141,6 +145,15 @@ class _File:
         if len(polygons) > 1:
             notes.append(f"An object of {len(polygons):,} parts became an annotation for each.")
         return polygons
+
+
+def _image_folders(name: str) -> tuple[str, ...]:
+    """Of `annotations/instances_val.json`, from its folder: as we write them, and as COCO itself has them."""
+    folder, _, file = name.rpartition("/")
+    part = NAMED.fullmatch(file)
+    if part is None or folder.rpartition("/")[2] != "annotations":
+        return ()
+    return f"../images/{part[1]}", f"../{part[1]}"
 
 
 def _key(value: Any, name: str) -> Key:

@@ -144,6 +144,7 @@ class _Reader(ContentHandler):
             folder=self.name.rpartition("/")[0],
             within=f"{self.name}:",
             drawn="UPRIGHT",
+            places=values.places(path, "images", f"images/{image['subset']}" if image.get("subset") else ""),
         )
         self.found.append(record)
 

@@ -100,6 +100,7 @@ def record(item: Mapping[str, Any], name: str, location: str, options: ReadOptio
         folder=name.rpartition("/")[0],
         within=f"{location}#/annotations/",
         drawn="STORED" if "orientation" in said else None,
+        file=values.file_beside(path, said["file"]) if "file" in said else None,
     )
 
 

@@ -7,7 +7,7 @@ The first line names the columns, in any case of letters and with `_`, `-`, a sp
     xmin ymin xmax ymax | left top right bottom | x1 y1 x2 y2
     x y width height | x y w h | bbox_x bbox_y bbox_width bbox_height
     width height | image_width image_height                 of the image, where `width` is not of the box
-    usage | split | set | subset    confidence | score
+    usage | split | set | subset    confidence | score      file     where the image is, beside `path`
     geometry, confirmed, labeled_by, labeled_at, is_hard, orientation     as our own exports have them
 
 Without such a line it is `path,label`, `path,label,label,…`, `path,xmin,ymin,xmax,ymax,label` (keras-retinanet), or
@@ -43,6 +43,7 @@ HUMAN: Final = "human"  # who labelled, where a file does not say
 MACHINE: Final = "model"
 SYNONYMS: Final[Mapping[str, Sequence[str]]] = {
     "path": ("path", "image", "imagepath", "file", "filename", "filepath", "img", "imgpath", "imagename", "imagefile"),
+    "file": ("file",),
     "id": ("imageid", "id", "imgid"),
     "label": ("label", "class", "classname", "category", "labelname", "name", "target", "species", "diagnosis", "tag"),
     "labels": ("labels", "tags", "classes", "categories"),
@@ -189,9 +190,12 @@ class _File:
     def _record(self, group: Grouped) -> ImageRecord:
         first: list[str] = orjson.loads(group.data)
         annotations, problems = list[ParsedAnnotation](), list[Problem]()
+        files = {self._cell(first, "file")}
         for line, data in group.annotations:
+            row = orjson.loads(data)
+            files.add(self._cell(row, "file"))
             try:
-                annotations += islice(self._annotations(orjson.loads(data), line, problems), MAX_ANNOTATIONS + 1)
+                annotations += islice(self._annotations(row, line, problems), MAX_ANNOTATIONS + 1)
             except Invalid as refused:
                 problems.append(Problem(f"{self.name}:{line}", refused.message))
             if len(annotations) > MAX_ANNOTATIONS:
@@ -216,7 +220,14 @@ class _File:
             self.folder,
             f"{self.name}:",
             "STORED" if "orientation" in self.columns.of else None,
+            file=self._file(path, files),
         )
+
+    def _file(self, path: str, said: set[str]) -> str | None:
+        """Where the image is, by the cells of its lines: where these differ, nothing is known."""
+        if "file" not in self.columns.of:
+            return None
+        return values.file_beside(path, said.pop()) if len(said) == 1 else ""
 
     def _usage(self, row: Sequence[str]) -> Usage | None:
         return usages.of_name(self._cell(row, "usage")) if "usage" in self.columns.of else self.usage

@@ -62,6 +62,19 @@ def confidence(value: Any) -> float | None:
     return found
 
 
+def file_beside(path: str, said: Any) -> str | None:
+    """Where an image is, as a file says it beside its path; empty: it says nothing that can be used. None: what it says
+    is the end of its path, and so no more than that."""
+    if not isinstance(said, str) or not 0 < len(said) <= MAX_TEXT or not is_storable(said):
+        return ""
+    return None if f"/{path}".endswith(f"/{said}") else said
+
+
+def places(path: str, *folders: str) -> tuple[str, ...]:
+    """Of an image whose path is from one of these folders; of a URL there are none."""
+    return () if "://" in path else tuple(f"{folder}/{path}" for folder in folders if folder)
+
+
 def is_text(value: str) -> bool:
     return is_storable(value)
 

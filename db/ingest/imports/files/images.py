@@ -1,7 +1,7 @@
 """The images among the files of an import, found by what label files say, and read."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from itertools import islice, takewhile
@@ -12,7 +12,7 @@ from db.formats.datasets.readers.parquet_files import ParquetImages
 from db.formats.datasets.readers.web_dataset import TarImages
 from db.formats.datasets.reading import Contained
 from db.formats.names import nfc
-from db.formats.paths import stem
+from db.formats.paths import normalized, stem
 from db.ingest.images import MIB
 from db.ingest.imports.files.source import IndexedFiles, is_image
 
@@ -23,13 +23,16 @@ TABLE: Final = (
     "CREATE INDEX image_of_path ON image (path)",
     "CREATE INDEX image_of_name ON image (last)",
 )
+STATED, EXACT, ALIKE = 1, 2, 3  # how an image is found, the surest first
 
 
 class FoundImage(NamedTuple):
-    """A file, and whether a label file says its very path."""
+    """A file, and how: `STATED` where it is, or its very path, and nothing else is stated; by its very path, but it is
+    not where it is stated to be (`EXACT`); or by the end of its path. `folder`: the one from which it was found."""
 
     name: str
-    is_exact: bool
+    how: int
+    folder: str = ""
 
 
 class ImageNames:
@@ -43,15 +46,21 @@ class ImageNames:
         while some := list(islice(rows, ROWS)):
             self.index.write("INSERT INTO image VALUES (?, ?, ?)", some)
 
-    def find(self, path: str, folder: str) -> FoundImage | None:
-        """The file at this path, from a folder or from the root; else the only one whose path has the longest end in
-        common with it. The path may lack the suffix."""
+    def find(self, path: str, folder: str, places: Sequence[str] = ()) -> FoundImage | None:
+        """The file at the first of these places, or else at this path, from a folder or from the root; else the only
+        one whose path has the longest end in common with it. The path may lack the suffix. At the first place the file
+        is stated to be; others are usual."""
+        starts = (f"{folder}/", "") if folder else ("",)
+        for number, place in enumerate(places):
+            for start in starts:
+                at = normalized(f"{start}{nfc(place)}")
+                names = self._at(at)
+                if names and nfc(names[0]) == at:
+                    return FoundImage(names[0], EXACT if number else STATED, start)
         for exact in dict.fromkeys((f"{folder}/{path}" if folder else path, path)):
-            query = "SELECT name FROM image WHERE path = ? ORDER BY name LIMIT 2"
-            names = [name for (name,) in self.index.rows(query, exact)]
-            whole = [name for name in names if nfc(name) == exact]
-            if whole or len(names) == 1:
-                return FoundImage((whole or names)[0], is_exact=True)
+            names = self._at(exact)
+            if names and (nfc(names[0]) == exact or len(names) == 1):
+                return FoundImage(names[0], EXACT if places else STATED)
             if names:  # of the same stem
                 return None
         last = path.rpartition("/")[2]
@@ -60,7 +69,12 @@ class ImageNames:
         common = sorted((_common_end(path, each), name) for each, name in alike)
         if not common or len(common) > MAX_ALIKE or [length for length, _ in common[-2:-1]] == [common[-1][0]]:
             return None
-        return FoundImage(common[-1][1], is_exact=False)
+        return FoundImage(common[-1][1], ALIKE)
+
+    def _at(self, path: str) -> list[str]:
+        """Up to two files at a path, with or without suffix, the whole path first."""
+        query = "SELECT name FROM image WHERE path = ? ORDER BY name LIMIT 2"
+        return sorted((name for (name,) in self.index.rows(query, path)), key=lambda name: nfc(name) != path)
 
 
 def _rows(files: IndexedFiles) -> Iterator[tuple[str, str, str]]:
