@@ -348,7 +348,8 @@ class Settings(Section, alias_generator=_variables("LABELGRAPH_")):
     jobs: PositiveInt = setting(
         2,
         "jobs that one worker runs at once; exports and dry runs of syncs, which the scope `read` may start, come "
-        "after all others and leave one of several slots free",
+        "after all others until they are late, and leave one of several slots free; with `1` others wait for the one "
+        "that runs",
     )
     model_folders: Annotated[tuple[Root, ...], _separated_by(os.pathsep)] = setting(
         (),

@@ -133,6 +133,7 @@ class Worker:
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     abilities: tuple[jobs.Ability, ...] = ()  # beyond those that all workers have
     can_claim: bool = True  # whether the last attempt to claim a job succeeded
+    turns: jobs.Turns = field(default_factory=jobs.Turns)
     of_readers: int = 0  # jobs, running or just being claimed, that tokens that may only read can start
 
     async def run(self) -> None:
@@ -204,7 +205,7 @@ class Worker:
         of_readers = self.of_readers < max(1, self.settings.jobs - 1)
         self.of_readers += of_readers
         try:
-            job = await jobs.claim(self.database, self.number, self.abilities, of_readers=of_readers)
+            job = await jobs.claim(self.database, self.number, self.abilities, of_readers=of_readers, turns=self.turns)
         except DatabaseUnavailable:
             return None
         except Exception:

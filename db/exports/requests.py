@@ -25,7 +25,7 @@ FILTER: Final = TypeAdapter(SampleFilter)
 STAGING: Final = ".labelgraph/exports"  # below the input path, where there is no output path
 MIN_FILE, MAX_FILE = 1024**2, 64 * 1024**3  # bytes of one file
 DEFAULT_FILE: Final = 1024**3
-MAX_ACTIVE: Final = 10  # exports of one dataset that are queued or running
+MAX_ACTIVE: Final = 5  # exports of one dataset that a token has queued or running
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ async def request(session: AsyncSession, dataset_id: int, asked: Request, *, by:
     format_ = FORMATS[asked.format]
     images = asked.images or format_.images[0]
     packing = _packing(dataset, asked, format_, images)
-    await _expect_room(session, dataset_id)
+    await _expect_room(session, dataset_id, by)
     arguments: dict[str, Any] = {
         "options": asdict(asked.options),
         "filter": None if asked.filter is None else FILTER.dump_python(asked.filter, mode="json"),
@@ -107,12 +107,18 @@ def _place(dataset: Dataset, job_id: int) -> dict[str, Any]:
     return {"location": f"{dataset.output_path.rstrip('/')}/{folder}", "folder": "", "is_temporary": False}
 
 
-async def _expect_room(session: AsyncSession, dataset_id: int) -> None:
+async def _expect_room(session: AsyncSession, dataset_id: int, by: Identity) -> None:
+    """Refuse a token's exports beyond what it may have waiting: those of others keep it from none."""
     await sql.run(session, SQL.take_turns, dataset_id=dataset_id)
     active = select(Job.id).where(
-        col(Job.dataset_id) == dataset_id, col(Job.kind) == "EXPORT", col(Job.status).in_(jobs.ACTIVE)
+        col(Job.dataset_id) == dataset_id,
+        col(Job.kind) == "EXPORT",
+        col(Job.status).in_(jobs.ACTIVE),
+        col(Job.requested_by) == by.name,
     )
     found = (await session.exec(active.order_by(col(Job.id)))).all()
     if len(found) >= MAX_ACTIVE:
-        message = f"The dataset has {MAX_ACTIVE} exports queued or running; wait until one ends, or cancel one."
+        message = (
+            f"This token has {MAX_ACTIVE} exports of the dataset queued or running; wait until one ends, or cancel one."
+        )
         raise Conflict(message, code="DATASET_BUSY", jobId=f"{jobs.TYPE_NAMES['EXPORT']}:{found[0]}")

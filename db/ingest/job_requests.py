@@ -56,7 +56,7 @@ async def start(session: AsyncSession, dataset_id: int, options: Options, *, req
     job_id = await jobs.enqueue(session, dataset_id, kind, requested_by=requested_by, arguments=asdict(options))
     if job_id is None:
         if _is_dry_sync(options):
-            await jobs.expect_no_dry_run(session, dataset_id)
+            await jobs.expect_no_dry_run(session, dataset_id, requested_by=requested_by)
         await jobs.expect_no_ingest(session, dataset_id, starting=kind)
         raise no_such_dataset()
     return job_id

@@ -11,6 +11,7 @@ from db.jobs.queue import (
     Ability,
     Claim,
     Kind,
+    Turns,
     cancel,
     cancel_all,
     claim,

@@ -1,5 +1,5 @@
 -- name: insert_job
--- A second active sync or import of a dataset violates the index job_one_active, a second dry run of a sync the index
+-- A second active sync or import of a dataset violates the index job_one_active, a token's second dry run of a sync the index
 -- job_one_dry_run, a second manifest of a version the index job_one_manifest, a second auto labelling of a dataset the
 -- index job_one_auto_label; none of them is inserted.
 INSERT INTO job (dataset_id, kind, requested_by, arguments, version_id, format, is_dry_run, needs, waits_for)
@@ -28,7 +28,7 @@ WHERE dataset_id = :dataset_id AND kind IN ('SYNC', 'IMPORT') AND status IN ('QU
 
 -- name: active_dry_run
 SELECT id FROM job
-WHERE dataset_id = :dataset_id AND kind = 'SYNC' AND is_dry_run AND status IN ('QUEUED', 'RUNNING')
+WHERE dataset_id = :dataset_id AND requested_by = :requested_by AND kind = 'SYNC' AND is_dry_run AND status IN ('QUEUED', 'RUNNING')
 
 -- name: count_active
 SELECT kind, status, count(*) FROM job WHERE status IN ('QUEUED', 'RUNNING') GROUP BY kind, status
@@ -43,18 +43,33 @@ RETURNING status
 
 -- name: claim
 -- Of all that is due, first what somebody may wait for who manages the dataset: exports and dry runs of syncs, which whoever
--- may read may start, take turns among themselves for what is left. Without jobs that need what this worker lacks.
+-- may read may start, come after that, or before it when they are late and it is their turn. Among themselves, first those
+-- of the token that has the fewest running, and was served longest ago (:served, the last one at its end); then of the
+-- dataset that has the fewest. Without jobs that need what this worker lacks.
+WITH running AS MATERIALIZED (
+    SELECT requested_by, dataset_id FROM job
+    WHERE status = 'RUNNING' AND (kind = 'EXPORT' OR kind = 'SYNC' AND is_dry_run)
+), of_reader AS MATERIALIZED (
+    SELECT id, due_at, coalesce(array_position(:served::text[], requested_by), 0) AS served,
+           (SELECT count(*) FROM running WHERE running.requested_by = job.requested_by) AS of_token,
+           (SELECT count(*) FROM running WHERE running.dataset_id = job.dataset_id) AS of_dataset
+    FROM job
+    WHERE status = 'QUEUED' AND due_at <= now() AND (kind = 'EXPORT' OR kind = 'SYNC' AND is_dry_run) AND :of_readers
+)
 UPDATE job SET status = 'RUNNING', epoch = epoch + 1, worker = :worker, step = step + 1, claims = claims + 1,
                attempts = attempts + 1, heartbeat_at = clock_timestamp(), waits_for = NULL,
                started_at = coalesce(started_at, clock_timestamp())
 WHERE id = coalesce(
+    (SELECT job.id FROM job JOIN of_reader ON of_reader.id = job.id
+     WHERE status = 'QUEUED' AND :late_first AND of_reader.due_at <= now() - :patience::interval
+     ORDER BY of_token, served, of_dataset, job.due_at, job.id LIMIT 1 FOR NO KEY UPDATE OF job SKIP LOCKED),
     (SELECT id FROM job
      WHERE status = 'QUEUED' AND due_at <= now() AND NOT (kind = 'EXPORT' OR kind = 'SYNC' AND is_dry_run)
        AND (needs IS NULL OR needs = ANY(:abilities::text[]))
      ORDER BY due_at, id LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED),
-    (SELECT id FROM job
-     WHERE status = 'QUEUED' AND due_at <= now() AND (kind = 'EXPORT' OR kind = 'SYNC' AND is_dry_run) AND :of_readers
-     ORDER BY due_at, id LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED)
+    (SELECT job.id FROM job JOIN of_reader ON of_reader.id = job.id
+     WHERE status = 'QUEUED'
+     ORDER BY of_token, served, of_dataset, job.due_at, job.id LIMIT 1 FOR NO KEY UPDATE OF job SKIP LOCKED)
 )
 RETURNING id, dataset_id, kind, epoch, attempts, claims, arguments::text, checkpoint::text, requested_by,
           kind = 'EXPORT' OR kind = 'SYNC' AND is_dry_run AS is_of_reader

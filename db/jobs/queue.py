@@ -55,6 +55,8 @@ MAX_ATTEMPTS = 5
 MAX_CLAIMS = 25
 LONG_TIMEOUT = 3_600.0  # seconds
 LEASE: Final = timedelta(seconds=15)  # without a heartbeat, after which a job is taken over
+PATIENCE: Final = timedelta(minutes=10)  # since an export was due, after which it takes turns with jobs of others
+SERVED: Final = 100  # tokens that a worker remembers
 LOCK_CLASS: Final = 2  # of the workers' advisory locks
 ABILITY_CLASS: Final = 7  # of the locks that workers share which have an ability
 ABILITIES: Final[Mapping[Ability, int]] = {"VISION": 1}  # and the numbers of these locks
@@ -87,6 +89,20 @@ class Claim:
         self.progress = max(self.progress, min(progress or 0.0, 1.0))
         self.scanned = max(self.scanned, scanned or 0)
         self.changed = True
+
+
+@dataclass(slots=True)
+class Turns:
+    """What a worker remembers to be fair between those whose exports and dry runs of syncs it runs. `served`: names of
+    tokens, the last one at the end; `last_of_reader`: whether the last job that it claimed was such a one."""
+
+    served: list[str] = field(default_factory=list)
+    last_of_reader: bool = False
+
+    def note(self, claim: Claim) -> None:
+        self.last_of_reader = claim.is_of_reader
+        if claim.is_of_reader:
+            self.served = [*(name for name in self.served if name != claim.requested_by), claim.requested_by][-SERVED:]
 
 
 async def enqueue(
@@ -133,11 +149,11 @@ async def expect_no_ingest(session: AsyncSession, dataset_id: int, *, starting: 
     raise Conflict(message, code="DATASET_BUSY", jobId=global_id)
 
 
-async def expect_no_dry_run(session: AsyncSession, dataset_id: int) -> None:
-    """Refuse a dry run of a sync beside another."""
-    job_id = await sql.value(session, SQL.active_dry_run, dataset_id=dataset_id)
+async def expect_no_dry_run(session: AsyncSession, dataset_id: int, *, requested_by: str) -> None:
+    """Refuse a token's dry run of a sync beside another of it."""
+    job_id = await sql.value(session, SQL.active_dry_run, dataset_id=dataset_id, requested_by=requested_by)
     if job_id is not None:
-        message = "A dry run of a sync of this dataset is running; wait for it or cancel it."
+        message = "A dry run of a sync of this dataset that this token started is running; wait for it or cancel it."
         raise Conflict(message, code="SYNC_ALREADY_RUNNING", jobId=f"{TYPE_NAMES['SYNC']}:{job_id}")
 
 
@@ -187,22 +203,38 @@ async def register_worker(
 
 
 async def claim(
-    database: Database, worker: int, abilities: Collection[Ability] = (), *, of_readers: bool = True
+    database: Database,
+    worker: int,
+    abilities: Collection[Ability] = (),
+    *,
+    of_readers: bool = True,
+    turns: Turns | None = None,
 ) -> Claim | None:
     """The job that is due first, of those that need no other abilities, now running under a new epoch. None: no job is
-    due. `of_readers`: also those that come last.
+    due. `of_readers`: also exports and dry runs of syncs, which come last; those that are late come first, unless the
+    last one in `turns` was such a job.
 
     A job that was claimed too often without progress fails here.
     """
+    turns = turns or Turns()
     while True:
         async with database.writing() as session:
-            values = {"worker": worker, "abilities": list(abilities), "of_readers": of_readers}
-            row = await sql.first(session, SQL.claim, **values)
+            row = await sql.first(
+                session,
+                SQL.claim,
+                worker=worker,
+                abilities=list(abilities),
+                of_readers=of_readers,
+                late_first=not turns.last_of_reader,
+                served=turns.served,
+                patience=PATIENCE,
+            )
             if row is None:
                 return None
             await notify(session, "job", row["id"])
         json = {name: orjson.loads(row[name]) for name in ("arguments", "checkpoint")}
         claimed = Claim(**{**row, **json})
+        turns.note(claimed)
         if claimed.attempts > MAX_ATTEMPTS:
             reason = f"Its worker died {MAX_ATTEMPTS} times without progress"
         elif claimed.claims > MAX_CLAIMS:

@@ -1895,7 +1895,7 @@ CREATE UNIQUE INDEX job_one_active ON public.job USING btree (dataset_id) WHERE 
 
 CREATE UNIQUE INDEX job_one_auto_label ON public.job USING btree (dataset_id) WHERE ((kind = 'AUTO_LABEL'::text) AND (status = ANY (ARRAY['QUEUED'::text, 'RUNNING'::text])));
 
-CREATE UNIQUE INDEX job_one_dry_run ON public.job USING btree (dataset_id) WHERE ((kind = 'SYNC'::text) AND is_dry_run AND (status = ANY (ARRAY['QUEUED'::text, 'RUNNING'::text])));
+CREATE UNIQUE INDEX job_one_dry_run ON public.job USING btree (dataset_id, requested_by) WHERE ((kind = 'SYNC'::text) AND is_dry_run AND (status = ANY (ARRAY['QUEUED'::text, 'RUNNING'::text])));
 
 CREATE UNIQUE INDEX job_one_manifest ON public.job USING btree (version_id) WHERE ((kind = 'MANIFEST'::text) AND (status = ANY (ARRAY['QUEUED'::text, 'RUNNING'::text])));
 

@@ -79,8 +79,8 @@ SampleFilter.__strawberry_definition__.from_input = lambda _type, value, _contex
     description="Starts a job that exports the working set or a version. The files are written to the output path of "
     "the dataset; without one, the server keeps them for 7 days. Labelling can go on while it runs, and changes "
     "nothing in the export. Needs the scope READ. Refused with VERSION_NOT_FOUND, VALIDATION_FAILED if the format does "
-    "not fit the type of the dataset or has no such option, or DATASET_BUSY while the dataset has 10 exports queued or "
-    "running."
+    "not fit the type of the dataset or has no such option, or DATASET_BUSY while your token has 5 exports of the "
+    "dataset queued or running."
 )
 async def export_dataset(info: Info, input: ExportDatasetInput) -> ExportDatasetPayload:
     context, id = info.context, number(input.dataset_id, "Dataset")

@@ -108,9 +108,9 @@ class DatasetFixture(Statements):
                 (self.root / path).write_bytes(files[origin])
                 os.utime(self.root / path, (times[origin], times[origin]))
 
-    async def start(self, **options: Any) -> int:
+    async def start(self, *, by: str = "ann", **options: Any) -> int:
         async with self.database.writing() as session:
-            return await job_requests.start(session, self.dataset_id, sync.Options(**options), requested_by="ann")
+            return await job_requests.start(session, self.dataset_id, sync.Options(**options), requested_by=by)
 
     async def work(self, job_id: int, guard: Guard = USUAL_GUARD) -> None:
         """Run a job as a worker does."""

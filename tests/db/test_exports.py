@@ -409,7 +409,7 @@ async def test_what_does_not_fit_is_refused_and_nothing_is_started(local: Export
     assert await local.rows("SELECT FROM job WHERE kind = 'EXPORT'") == []
     for _ in range(requests.MAX_ACTIVE):
         await local.request(dataset, "CSV")
-    with pytest.raises(Conflict, match="10 exports queued or running") as refused:
+    with pytest.raises(Conflict, match="5 exports of the dataset queued or running") as refused:
         await local.request(dataset, "CSV")
     assert refused.value.code == "DATASET_BUSY"
 

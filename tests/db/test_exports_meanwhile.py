@@ -17,7 +17,7 @@ from db.history.transactions import write
 from db.jobs import Claim
 from db.postgres.engine import Database
 from db.queries.filters import SampleFilter
-from tests.db.dataset_rows import ANN
+from tests.db.dataset_rows import ANN, BOB
 from tests.db.export_fixture import SECRET, ExportHouse, local_house
 from tests.db.test_exports import small
 
@@ -45,6 +45,7 @@ async def test_of_many_requests_at_once_as_many_are_started_as_may_be(house: Exp
     started = [each for each in outcomes if isinstance(each, int)]
     assert len(set(started)) == requests.MAX_ACTIVE
     assert {type(each) for each in outcomes} == {int, Conflict}
+    await house.request(dataset, "CSV", by=BOB)  # whatever ann has
 
 
 async def test_an_export_of_nothing_ends_in_every_format(house: ExportHouse) -> None:

@@ -77,6 +77,37 @@ async def test_what_those_who_only_read_have_started_is_claimed_last(database: D
     assert [claim and (claim.id, claim.is_of_reader) for claim in claims] == [(dry, True), (export, True), None]
 
 
+async def test_tokens_take_turns(database: Database) -> None:
+    """Also where one slot runs all of it, and one token has asked for everything before the others did."""
+    datasets = [await dataset_fixture.memory(database) for _ in range(3)]
+    asked = {await each.start(dry_run=True, by=name): name for name in ("ann", "bob", "eve") for each in datasets}
+    turns, names = jobs.Turns(), []
+    for _ in asked:
+        claim = await jobs.claim(database, WORKER, turns=turns)
+        assert claim is not None
+        names.append(asked[claim.id])
+        await jobs.finish(database, claim, "SUCCEEDED")
+    assert names == ["ann", "bob", "eve"] * 3
+
+
+async def test_of_what_runs_those_with_the_fewest_go_on(database: Database) -> None:
+    datasets = [await dataset_fixture.memory(database) for _ in range(2)]
+    asked = {await each.start(dry_run=True, by=name): name for name in ("ann", "bob") for each in datasets}
+    claims = [await jobs.claim(database, worker) for worker in range(4)]
+    assert [claim and asked[claim.id] for claim in claims] == ["ann", "bob", "ann", "bob"]
+    assert [claim and claim.dataset_id for claim in claims[:2]] == [each.dataset_id for each in datasets]
+
+
+async def test_an_export_that_is_late_takes_turns_with_jobs_that_come_first(database: Database) -> None:
+    datasets = [await dataset_fixture.memory(database) for _ in range(4)]
+    late = [await each.start(dry_run=True) for each in datasets[:2]]
+    syncs = [await each.start() for each in datasets[2:]]
+    await datasets[0].do("UPDATE job SET due_at = now() - interval '11 min' WHERE id = ANY($1)", late)
+    turns = jobs.Turns()
+    claims = [await jobs.claim(database, WORKER, turns=turns) for _ in range(4)]
+    assert [claim and claim.id for claim in claims] == [late[0], syncs[0], late[1], syncs[1]]
+
+
 async def test_claims_at_the_same_time_get_different_jobs(database: Database) -> None:
     ids = [await (await dataset_fixture.memory(database)).start() for _ in range(6)]
     claims = await asyncio.gather(*(jobs.claim(database, WORKER) for _ in range(8)))
@@ -89,7 +120,9 @@ async def test_a_claim_reads_the_index_of_due_jobs(dataset: DatasetFixture) -> N
     async with dataset.database.reading() as connection:
         await connection.execute("SET enable_seqscan = off; SET plan_cache_mode = force_generic_plan")
         await connection.execute(f"PREPARE claim AS {statement}")
-        plan = "\n".join(row[0] for row in await connection.fetch("EXPLAIN EXECUTE claim (7, '{}', true)"))
+        plan = "\n".join(
+            row[0] for row in await connection.fetch("EXPLAIN EXECUTE claim ('{}', true, 7, true, '10 min', '{}')")
+        )
         await connection.execute("DEALLOCATE claim; RESET enable_seqscan; RESET plan_cache_mode")
     assert "Index Scan using job_due" in plan
 

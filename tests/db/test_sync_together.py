@@ -236,6 +236,7 @@ async def test_nobody_waits_for_a_dry_run_and_it_notices_that_it_was_overtaken(d
     with pytest.raises(Conflict) as second:
         await dataset.start(dry_run=True)
     assert (second.value.code, second.value.details) == ("SYNC_ALREADY_RUNNING", {"jobId": f"SyncJob:{claim.id}"})
+    await dataset.start(dry_run=True, by="bob")
     started = await dataset.start()
     with pytest.raises(Conflict) as beside:
         await dataset.start(dry_run=True)
