@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from db.formats.names import LABEL, label_name
+from db.formats.sidecars.content import GUESSED
 from db.formats.sidecars.text import MAX_BYTES, MAX_LABELS, parse
 
 names = st.from_regex(LABEL, fullmatch=True).map(label_name)
@@ -34,7 +35,10 @@ ascii_names = st.text("abcXYZ019_-", min_size=1, max_size=32)
     ],
 )
 def test_reads_it_in_the_encoding_it_is_in(data: bytes, labels: tuple[str, ...] | None) -> None:
-    assert parse(data).labels == labels
+    sidecar = parse(data)
+    assert sidecar.labels == labels
+    is_guessed = data == "向日葵\n".encode("gb18030")
+    assert [problem.message for problem in sidecar.problems if labels is not None] == [GUESSED] * is_guessed
 
 
 @pytest.mark.parametrize("separator", ["\x0b", "\x0c", "\x1c", "\x85", "\u2028", "\r"])

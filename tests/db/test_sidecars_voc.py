@@ -16,6 +16,7 @@ from db.formats.annotations import Attributes, ParsedAnnotation
 from db.formats.names import LABEL, label_name
 from db.formats.shapes import BoundingBox, Circle, Point, Polygon, Polyline, Position, Raster, Shape
 from db.formats.sidecars import VOC, Sidecar, format_of
+from db.formats.sidecars.content import GUESSED
 from db.formats.sidecars.voc import MAX_BYTES, MAX_OBJECTS, parse, write
 from tests.db.test_shapes import shapes
 from tests.waiting import cost_ratio
@@ -226,7 +227,10 @@ def test_segmentation_takes_polygons_alone_and_opens_closed_ones() -> None:
 def test_reads_it_in_the_encoding_it_is_in(encoding: str, declared: str | None) -> None:
     prologue = f"<?xml version='1.0' encoding='{declared}'?>\n" if declared else ""
     data = (prologue + file(thing(name="紅血球")).decode()).encode(encoding)
-    assert parse(data).labels == ("紅血球",)
+    sidecar = parse(data)
+    assert sidecar.labels == ("紅血球",)
+    is_guessed = encoding == "gb18030" and declared in ("UTF-8", None)
+    assert [problem.message for problem in sidecar.problems] == [GUESSED] * is_guessed
 
 
 def test_latin_1_is_read_where_it_is_named() -> None:

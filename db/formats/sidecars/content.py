@@ -1,8 +1,9 @@
 """What sidecars say, whatever their format, and how their bytes are text.
 
 Nobody says reliably how a file is encoded. A byte order mark decides; then strict UTF-8; then what the file itself
-names, where it can; then GB18030, which Chinese editors write. What is none of these is refused rather than guessed:
-every file is valid Latin-1, and no file is meant as that without saying so.
+names, where it can; then, of label files next to images, GB18030, which Chinese editors write, with a warning. What is
+none of these is refused rather than guessed: every file is valid Latin-1, and no file is meant as that without saying
+so.
 """
 
 import codecs
@@ -23,6 +24,7 @@ UNCLEAR: Final = (
     "Viewers rotate this image (EXIF orientation {}), and `size` does not say whether the shapes were drawn on the "
     "stored or on the rotated image; they were read as pixels of the stored image."
 )
+GUESSED: Final = "The file is not UTF-8; it was read as GB18030. If its labels look odd, save it as UTF-8."
 BYTE_ORDER_MARKS: Final = (
     (codecs.BOM_UTF8, "utf-8"),
     (codecs.BOM_UTF16_LE, "utf-16-le"),
@@ -111,15 +113,21 @@ def useless(message: str, line: int = 0) -> Sidecar:
     return Sidecar(None, (Problem(line, message),))
 
 
-def decoded(data: bytes, *, named: str | None = None) -> str | None:
-    """The text of a file, or None. `named`: the encoding that the file names for itself."""
+def decoded(data: bytes, *, named: str | None = None, guesses: list[Problem] | None = None) -> str | None:
+    """The text of a file, or None. `named`: the encoding that the file names for itself. Where `guesses` are taken,
+    what is neither may be GB18030, which is noted in them."""
     for mark, encoding in BYTE_ORDER_MARKS:
         if data.startswith(mark):
             return _decoded_strictly(data[len(mark) :], encoding)
     if b"\0" in data:  # UTF-16 without a mark, which GB18030 would read as rubbish
         return None
-    encodings = [encoding for encoding in ("utf-8", named, "gb18030") if encoding is not None]
-    return next((text for each in encodings if (text := _decoded_strictly(data, each)) is not None), None)
+    for encoding in filter(None, ("utf-8", named)):
+        if (text := _decoded_strictly(data, encoding)) is not None:
+            return text
+    text = None if guesses is None else _decoded_strictly(data, "gb18030")
+    if guesses is not None and text is not None:
+        guesses.append(Problem(0, GUESSED))
+    return text
 
 
 def _decoded_strictly(data: bytes, encoding: str) -> str | None:

@@ -20,7 +20,8 @@ def parse(data: bytes, rule: LabelNameRule | None = "STANDARD") -> Sidecar:
     names of labels are returned as they are."""
     if len(data) > MAX_BYTES:
         return useless(f"A label file has at most {MAX_BYTES // 1024} KiB; it was not read.")
-    text = decoded(data)
+    guesses: list[Problem] = []
+    text = decoded(data, guesses=guesses)
     if text is None:
         return useless("The text is neither UTF-8 nor GB18030; it was not read.")
     lines = [line.strip(BLANKS) for line in text.split("\n")]
@@ -39,4 +40,5 @@ def parse(data: bytes, rule: LabelNameRule | None = "STANDARD") -> Sidecar:
             annotations.setdefault(label, ParsedAnnotation(label, line=number))
         except LabelNameRefused as refused:
             problems.append(Problem(number, refused.message, refused.name))
-    return Sidecar(tuple(annotations.values()) if annotations or not problems else None, tuple(problems))
+    found = tuple(annotations.values()) if annotations or not problems else None
+    return Sidecar(found, (*guesses, *problems))

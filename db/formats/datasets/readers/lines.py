@@ -9,8 +9,8 @@ from db.formats.sidecars.content import BYTE_ORDER_MARKS
 
 HEAD: Final = 64 * 1024  # bytes by which the encoding is known
 MAX_LINE: Final = 16 * 1024 * 1024  # bytes
-ESCAPING: Final = ("utf-8", "utf-8-sig")
 TOO_LONG: Final = f"A line has at most {MAX_LINE // 1024 // 1024} MiB; this one was not read."
+NOT_TEXT: Final = "Line {} is not text in {}; save the file as UTF-8, or as UTF-16 with a byte order mark."
 
 
 def byte_lines(file: BinaryIO) -> Iterator[tuple[int, bytes | None]]:
@@ -27,32 +27,39 @@ def byte_lines(file: BinaryIO) -> Iterator[tuple[int, bytes | None]]:
 
 
 def text_lines(file: BinaryIO) -> Iterator[str]:
-    """Each line with its end, as text: in the encoding of the byte order mark, or UTF-8, or else GB18030. Bytes that
-    are no text in it become lone surrogates, which no value may contain. Raises Invalid for a line that is too long."""
-    encoding = encoding_of(file.read(HEAD))
-    file.seek(0)
-    decoder = codecs.getincrementaldecoder(encoding)("surrogateescape" if encoding in ESCAPING else "replace")
-    text = ""
+    """Each line with its end, as text: in the encoding of the byte order mark, or else UTF-8. Raises Invalid for a line
+    that is no text in it, for nobody knows what it says, and for one that is too long."""
+    encoding, length = encoding_of(file.read(HEAD))
+    file.seek(length)
+    decoder = codecs.getincrementaldecoder(encoding)()
+    text, number = "", 0
     while data := file.read(HEAD):
-        *lines, text = (text + decoder.decode(data)).split("\n")
+        *lines, text = (text + _decoded(decoder, data, number)).split("\n")
         for line in lines:
             yield f"{line}\n"
+        number += len(lines)
         if len(text) > MAX_LINE:
             raise Invalid(TOO_LONG)
-    text += decoder.decode(b"", final=True)
+    text += _decoded(decoder, b"", number)
     if text:
         yield text
 
 
-def encoding_of(head: bytes) -> str:
-    """Of a file that begins like this. Raises Invalid for one that is no text."""
+def encoding_of(head: bytes) -> tuple[str, int]:
+    """Of a file that begins like this, and the length of its byte order mark. Raises Invalid for one that is no
+    text."""
     for mark, encoding in BYTE_ORDER_MARKS:
         if head.startswith(mark):
-            return "utf-8-sig" if encoding == "utf-8" else "utf-16"
+            return encoding, len(mark)
     if b"\0" in head:
         raise Invalid("The file is not text in UTF-8.")
+    return "utf-8", 0
+
+
+def _decoded(decoder: codecs.IncrementalDecoder, data: bytes, lines: int) -> str:
+    """More of a file of which so many lines were decoded. No data: its end."""
     try:
-        codecs.getincrementaldecoder("utf-8")().decode(head)
-    except UnicodeDecodeError:
-        return "gb18030"
-    return "utf-8"
+        return decoder.decode(data, final=not data)
+    except UnicodeDecodeError as wrong:
+        line = lines + 1 + wrong.object[: wrong.start].decode(wrong.encoding).count("\n")
+        raise Invalid(NOT_TEXT.format(line, "UTF-16" if "16" in wrong.encoding else "UTF-8")) from None

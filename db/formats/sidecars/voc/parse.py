@@ -35,10 +35,12 @@ def parse(data: bytes, rule: LabelNameRule | None = "STANDARD") -> Sidecar:
     if len(data) > MAX_BYTES:
         return useless(f"A sidecar has at most {MAX_BYTES // 1024 // 1024} MiB; it was not read.")
     named = NAMED.match(data)
-    text = decoded(data, named=ENCODINGS.get(named[1].decode("ascii").lower()) if named else None)
+    encoding, guesses = ENCODINGS.get(named[1].decode("ascii").lower()) if named else None, list[Problem]()
+    text = decoded(data, named=encoding, guesses=guesses)
     if text is None:
         return useless("The file is neither in UTF-8 nor in the encoding that it names; it was not read.")
     reader = _Reader(rule)
+    reader.problems += guesses
     try:
         read(text, reader.add)
     except Wrong as refused:
