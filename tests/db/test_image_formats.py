@@ -3,6 +3,7 @@
 import io
 import math
 import struct
+import zipfile
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,8 +11,8 @@ import pytest
 from PIL import Image, ImageChops, ImageOps, ImageStat
 
 from db.formats import images
-from db.formats.images import Format, ImageFacts, UnreadableImage, opening
-from tests.db.images import noise_image
+from db.formats.images import Format, ImageFacts, UnreadableImage, opening, tiff_parts
+from tests.db.images import jpeg, noise_image, png
 
 SIZE = (61, 40)
 NEW = ("WEBP", "TIFF", "GIF", "AVIF")
@@ -257,7 +258,7 @@ def test_what_a_tiff_does_not_need_does_no_harm() -> None:
     assert images.check(tiff((274, 3, 1, 9))).orientation == 1
 
 
-@pytest.mark.parametrize("tag", [65_000, 700, 320])
+@pytest.mark.parametrize("tag", [65_000, 320])
 def test_no_entry_of_a_tiff_hides_what_is_behind_its_pixels(tag: int) -> None:
     """Neither one that nobody needs, nor one that this image does not need."""
     behind = b"\0PK\x03\x04" + bytes(100)
@@ -269,6 +270,85 @@ def test_no_entry_of_a_tiff_hides_what_is_behind_its_pixels(tag: int) -> None:
         with pytest.raises(UnreadableImage, match="other data"):
             images.check(hidden)
     assert images.check(tiff((tag, 7, 100, position)) + bytes(100)).width == 8
+
+
+TILED: tuple[Entry, ...] = ((322, 4, 1, 16), (323, 4, 1, 16), (324, 4, 1, 8), (325, 4, 1, 2_000))
+
+
+@pytest.mark.parametrize(
+    "entries",
+    [
+        [(279, 4, 1, 2_000)],
+        [(278, 4, 1, 2**32 - 1), (279, 4, 1, 2_000)],
+        [(257, 4, 1, 3), (278, 4, 1, 3), (279, 4, 1, 2_000)],
+        [(256, 4, 1, 1), (284, 3, 1, 2), (279, 4, 1, 2_000)],
+        [*TILED, (273, 4, 0, 0)],
+    ],
+)
+def test_pixels_of_a_tiff_are_as_many_bytes_as_they_need(entries: list[Entry]) -> None:
+    """Whatever it says of them, if they are not compressed."""
+    pixels = bytes(256) + b"<script>" + bytes(1_800)
+    assert b"<script>" in tiff_parts.unclaimed(tiff(*entries, pixels=pixels))
+    with pytest.raises(UnreadableImage, match="other data"):
+        images.check(tiff((279, 4, 1, 2_000), pixels=pixels))
+    assert images.check(tiff((279, 4, 1, 2_000), pixels=bytes(2_064))).width == 8
+
+
+def test_what_belongs_to_a_tiff_may_contain_anything() -> None:
+    """Its metadata, also those of Exif, and the pixels of other pages."""
+    unlucky = Image.frombytes("RGB", SIZE, b"PK\x03\x04<html".ljust(SIZE[0] * SIZE[1] * 3))
+    exif = Image.Exif()
+    exif.get_ifd(0x8769)[0x9286] = b"ASCII\0\0\0<!DOCTYPE html>"
+    for text in ("<html>", "drawn in <svg > by hand", '<?xml version="1.0"?><!DOCTYPE OME><OME/>'):
+        for options in ({}, {"compression": "tiff_lzw"}, {"big_tiff": True}):
+            pages: dict[str, Any] = {"save_all": True, "append_images": [unlucky, unlucky]}
+            data = encoded("TIFF", description=text, exif=exif, **pages, **options)
+            assert (text.encode() in data, images.check(data).width) == (True, SIZE[0])
+    data = encoded("TIFF", tiffinfo={270: "<html>", 65_000: "<html> of nobody"})
+    with pytest.raises(UnreadableImage, match="other data"):
+        images.check(data)
+
+
+def test_directories_of_a_tiff_that_go_round_or_lie_end() -> None:
+    position = 8 + 48
+    for entry in ((330, 4, 1, position), (34_665, 4, 1, position), (34_665, 13, 1, position), (330, 4, 2**31, 8)):
+        assert images.check(tiff(entry, following=position)).width == 8
+    separate = tiff((257, 4, 1, 0), (277, 4, 1, 2**32 - 1), (284, 3, 1, 2))
+    assert tiff_parts.unclaimed(separate)
+    assert tiff_parts.unclaimed(b"II+\0\x08\0\0\0" + b"\xff" * 8)
+    with pytest.raises(UnreadableImage):
+        images.check(b"II+\0\x08\0\0\0" + b"\xff" * 8)
+
+
+# -- zips
+
+
+def archive() -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as file:
+        file.writestr("page.html", "<p>")
+    return out.getvalue()
+
+
+def test_no_image_is_a_zip_too_wherever_that_is() -> None:
+    """Programs look for the end of its directory in the last bytes of a file, whatever these belong to."""
+    hidden = archive()
+    files = [
+        jpeg((0xFE, hidden)),
+        png(behind=[(b"tEXt", b"Comment\0" + hidden)]),
+        encoded("GIF", comment=hidden),
+        encoded("WEBP", exif=b"Exif\0\0" + hidden),
+        encoded("TIFF", tiffinfo={700: hidden}),
+        encoded("TIFF", compression="tiff_lzw", tiffinfo={700: hidden}),
+        tiff((279, 4, 1, 48 + len(hidden)), pixels=PIXELS + hidden),
+        encoded("AVIF") + (8 + len(hidden)).to_bytes(4, "big") + b"free" + hidden,
+    ]
+    for data in files:
+        assert zipfile.ZipFile(io.BytesIO(data)).namelist() == ["page.html"]
+        with pytest.raises(UnreadableImage, match="other data"):
+            images.check(data)
+        harmless = data.replace(b"PK\x05\x06", b"PK\x05\x07").replace(b"PK\x03\x04", b"PK\x03\x05")
+        assert images.check(harmless).width > 0
 
 
 def test_wide_grays_are_shown_from_the_darkest_to_the_lightest() -> None:

@@ -191,3 +191,24 @@ async def test_two_lines_never_mean_one_image(importer: AnnotationImports) -> No
         "IMAGE_AMBIGUOUS": 3,
         "IMAGE_REPEATED": 1,
     }
+
+
+async def test_a_failed_import_warns_of_what_was_passed_over(importer: AnnotationImports) -> None:
+    """Whether its format is not found, or its reader finds nothing of the format that was said."""
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as archive:
+        for name, kind in (("1.png", tarfile.SYMTYPE), ("2.png", tarfile.LNKTYPE), ("../3.png", tarfile.REGTYPE)):
+            member = tarfile.TarInfo(name)
+            member.type, member.linkname = kind, "/etc/passwd"
+            archive.addfile(member)
+    path = importer.write("links.tar", out.getvalue())
+    cases: list[tuple[dict[str, Any], str]] = [({}, "No format"), ({"format": "COCO"}, "no file of JSON")]
+    for options, message in cases:
+        job = await importer.load(path, images="STORE", **options)
+        assert job["status"] == "FAILED"
+        assert message in job["error_message"]
+        warnings = await importer.dataset.warnings(job["id"])
+        assert [(where, text.split("`")[1]) for where, text in warnings] == [
+            ("links.tar", name) for name in ("1.png", "2.png", "../3.png")
+        ]
+        assert {kind: count for kind, (count, _) in (await importer.notices(job)).items()} == {"CONTENT": 3}

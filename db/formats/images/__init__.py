@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Final
 
-from db.formats.images import bmp, gif, jpeg, png, tiff
+from db.formats.images import bmp, gif, jpeg, png, tiff, tiff_parts
 from db.formats.images.content import UNKNOWN, Content, Format, UnreadableImage
 from db.formats.images.formats import (
     FORMATS,
@@ -34,7 +34,8 @@ from db.formats.images.squares import difference_hash, fitting, resized
 HEAD_SIZE: Final = 64 * 1024  # bytes that nearly always contain all facts
 TAIL_SIZE: Final = 4 * 1024  # bytes that nearly always contain the image's end
 FOREIGN_DATA: Final = re.compile(rb"PK\x03\x04|PK\x05\x06|(?i:%pdf-|<script|<html|<!doctype|<svg[\s/>]|<\?php)")
-FOREIGN_SIZE: Final = 65_557  # bytes from the end within which an archive's directory ends
+FOREIGN_SIZE: Final = 66_000  # bytes from the end within which programs look for the end of a zip's directory
+ZIP_ENTRY, ZIP_END = b"PK\x01\x02", b"PK\x05\x06"
 CUT: Final = "The image file is truncated; send it again."
 ROWS: Final = 256  # of pixels hashed at once
 
@@ -71,20 +72,33 @@ def check(data: bytes, pixels: int = MAX_PIXELS, side: int = MAX_SIDE) -> ImageF
 
     Phones put a film, or zeros, behind an image. A web page, a script or an archive behind it could be taken for one:
     programs look for those at the beginning and at the end. In between, megabytes of a film contain any four bytes by
-    chance."""
+    chance. Pixels and metadata may contain anything but a whole zip, which opens wherever its directory is."""
     content = read(data)
     if content.reach != UNKNOWN and not content.complete:
         raise UnreadableImage(CUT)
     with opened(content, pixels, side) as image:
         found = ImageFacts(content.format, image.width, image.height, content.orientation)
         refuse_scans(content)
-        behind = (data[content.end :] if content.complete else content.picture + data[content.end :]).lstrip(b"\0")
-        if FOREIGN_DATA.search(behind[:FOREIGN_SIZE]) or FOREIGN_DATA.search(behind[-FOREIGN_SIZE:]):
+        behind = _behind(content, data).lstrip(b"\0")
+        if _is_zip(data) or FOREIGN_DATA.search(behind[:FOREIGN_SIZE]) or FOREIGN_DATA.search(behind[-FOREIGN_SIZE:]):
             raise UnreadableImage("The file has other data after the image; send only the image.")
         if not _is_complete(content, pixels, side):
             raise UnreadableImage(CUT)
         image.load()
         return found
+
+
+def _behind(content: Content, data: bytes) -> bytes:
+    """What is in the file besides the image. A TIFF's parts may be anywhere in it."""
+    if content.format == "TIFF":
+        return tiff_parts.unclaimed(data)
+    return data[content.end :] if content.complete else content.picture + data[content.end :]
+
+
+def _is_zip(data: bytes) -> bool:
+    """Whether programs find the end of a zip's directory, and an entry of it before that, wherever these are."""
+    end = data.rfind(ZIP_END, max(0, len(data) - FOREIGN_SIZE))
+    return end >= 0 and data.rfind(ZIP_ENTRY, 0, end) >= 0
 
 
 def may_be_truncated(head: bytes, tail: bytes, size: int) -> bool:

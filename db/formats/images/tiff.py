@@ -44,9 +44,9 @@ def read(data: bytes) -> Content:
     """Raises UnreadableImage also where the directory is behind these bytes: it may be anywhere."""
     layout = LAYOUTS[data[:4]]
     try:
-        entries = _directory(data, layout)
-        width, height = (_numbers(data, layout, entries[tag])[0] for tag in (WIDTH, HEIGHT))
-    except (struct.error, KeyError, IndexError):
+        entries, _ = directory(data, layout, *struct.unpack_from(layout.order + layout.position, data, layout.first))
+        width, height = (numbers(data, layout, entries[tag])[0] for tag in (WIDTH, HEIGHT))
+    except (struct.error, KeyError, IndexError, OverflowError):
         raise UnreadableImage("The file has no directory of a TIFF image.") from None
     if not width or not height:
         raise UnreadableImage("The TIFF image has no pixels.")
@@ -55,7 +55,7 @@ def read(data: bytes) -> Content:
     return Content(
         "TIFF",
         _rewritten(data, layout, entries, end),
-        min(len(data), end),  # of the pixels: what entries refer to may be anything
+        min(len(data), end),
         complete=reach <= len(data),
         orientation=_orientation(data, layout, entries),
         size=(width, height),
@@ -80,9 +80,8 @@ def with_directory(head: bytes, directory: bytes) -> bytes:
     return head[: layout.first] + struct.pack(layout.order + layout.position, start) + directory
 
 
-def _directory(data: bytes, layout: Layout) -> Entries:
-    """The first entry of each tag."""
-    [start] = struct.unpack_from(layout.order + layout.position, data, layout.first)
+def directory(data: bytes, layout: Layout, start: int) -> tuple[Entries, int]:
+    """The first entry of each tag; and where the position of the next directory is."""
     [count] = struct.unpack_from(layout.order + layout.number, data, start)
     if count > MAX_ENTRIES:
         raise UnreadableImage(f"The image has a directory of more than {MAX_ENTRIES:,} entries.")
@@ -91,11 +90,11 @@ def _directory(data: bytes, layout: Layout) -> Entries:
     for number in range(count):
         tag, kind, values, value = layout.entry.unpack_from(data, at + number * layout.entry.size)
         entries.setdefault(tag, (kind, values, value))
-    return entries
+    return entries, at + count * layout.entry.size
 
 
-def _numbers(data: bytes, layout: Layout, entry: tuple[int, int, bytes]) -> tuple[int, ...]:
-    """Raises KeyError, struct.error: these are no numbers, or they are not in these bytes."""
+def numbers(data: bytes, layout: Layout, entry: tuple[int, int, bytes]) -> tuple[int, ...]:
+    """Raises KeyError, struct.error, OverflowError: these are no numbers, or they are not in these bytes."""
     kind, count, value = entry
     if count > MAX_PARTS:
         raise UnreadableImage(f"The image has more than {MAX_PARTS:,} parts.")
@@ -111,16 +110,16 @@ def _reach(data: bytes, layout: Layout, entries: Entries) -> int:
     if not found:
         return UNKNOWN
     try:
-        starts, lengths = (_numbers(data, layout, entries[tag]) for tag in found[0])
-    except (struct.error, KeyError):
+        starts, lengths = (numbers(data, layout, entries[tag]) for tag in found[0])
+    except (struct.error, KeyError, OverflowError):
         return UNKNOWN
     return max(map(sum, zip(starts, lengths, strict=False)), default=UNKNOWN)
 
 
 def _orientation(data: bytes, layout: Layout, entries: Entries) -> int:
     try:
-        [value] = _numbers(data, layout, entries[ORIENTATION])
-    except (KeyError, ValueError, struct.error):
+        [value] = numbers(data, layout, entries[ORIENTATION])
+    except (KeyError, ValueError, struct.error, OverflowError):
         return 1
     return value if 1 <= value <= 8 else 1
 

@@ -240,8 +240,13 @@ async def stage_records(
     found = reader_of(options.format)(files, ReadOptions(dataset["type"], max_image=max_image))
     is_done = False
     while not is_done:
-        is_done = await asyncio.to_thread(staging.take, found)
-        await _flush(database, job, staging, files)
+        try:
+            is_done = await asyncio.to_thread(staging.take, found)
+        except Invalid:  # so the job fails; what was passed over may be the reason
+            await _flush(database, job, staging.problems, files)
+            raise
+        await _flush(database, job, staging.problems, files, staging.rows)
+        staging.weight = 0
         job.report(progress=READ * min(1.0, bridge.position / max(files.total, 1)), scanned=staging.position)
     notices = await asyncio.to_thread(staging.end, files)
     await stage(database, job, "import_line", COLUMNS, (), (), notices=notices)
@@ -272,15 +277,28 @@ async def begin(batch: Batch, job: Claim) -> None:
     await sql.run(batch.connection, SQL.begin, job_id=job.id)
 
 
-async def _flush(database: Database, job: Claim, staging: Staging, files: SourceFiles) -> None:
-    problems = [*staging.problems, *((each, CONTENT) for each in files.index.problems)]
+async def stage_passed_over(database: Database, job: Claim, files: SourceFiles) -> None:
+    """Of an import that fails before it reads its files: warn of those that were passed over."""
+    await in_batch(database, job, lambda batch: begin(batch, job))
+    await _flush(database, job, [], files)
+
+
+async def _flush(
+    database: Database,
+    job: Claim,
+    found: list[tuple[Problem, NoticeKind]],
+    files: SourceFiles,
+    rows: list[Row] | None = None,
+) -> None:
+    """Stage what was read since the last time, and forget it."""
+    rows = [] if rows is None else rows
+    problems = [*found, *((each, CONTENT) for each in files.index.problems)]
     warnings = [(each.location, each.message) for each, _ in problems]
     notices = [Notice(kind, f"{each.location}: {each.message}") for each, kind in problems]
-    await stage(database, job, "import_line", COLUMNS, staging.rows, warnings, notices=notices)
-    staging.rows.clear()
-    staging.problems.clear()
+    await stage(database, job, "import_line", COLUMNS, rows, warnings, notices=notices)
+    rows.clear()
+    found.clear()
     files.index.problems.clear()
-    staging.weight = 0
 
 
 async def _match(batch: Batch, staging: Staging) -> None:

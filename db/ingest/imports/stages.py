@@ -26,7 +26,7 @@ from db.ingest.imports.named_labels import NamedLabels
 from db.ingest.imports.options import MANIFEST, Options
 from db.ingest.imports.reading import READ, is_staged, stage_manifest
 from db.ingest.imports.record_entries import RecordInspector
-from db.ingest.imports.records import opened_files, stage_records
+from db.ingest.imports.records import opened_files, stage_passed_over, stage_records
 from db.ingest.merge import merge_all
 from db.ingest.uploads import parts
 from db.jobs import Batch, Claim, in_batch
@@ -137,7 +137,11 @@ async def _with_format(database: Database, job: Claim, opened: OpenedFiles, opti
     if options.format is not None:
         return options
     files, _ = opened
-    options = replace(options, format=await asyncio.to_thread(format_of, files, images=options.images == "STORE"))
+    try:
+        options = replace(options, format=await asyncio.to_thread(format_of, files, images=options.images == "STORE"))
+    except Invalid:
+        await stage_passed_over(database, job, files)
+        raise
     await in_batch(database, job, lambda batch: _remember_format(batch, job, options))
     return options
 
