@@ -294,6 +294,7 @@ async def test_a_killed_restore_leaves_the_database_as_it_was(
     file = tmp_path / "labelgraph.backup"
     file.write_bytes(await written(database_url))
     await migrations.upgrade(empty_database_url)
+    await pgvector.enable(empty_database_url)  # as whatever migrates does
     before = await rows(empty_database_url)
     assert await asyncio.to_thread(killed, TO_TABLE, "restore", str(file), url=empty_database_url) == -signal.SIGKILL
     assert await rows(empty_database_url) == before

@@ -13,16 +13,16 @@ from tests.db.dataset_fixture import image_bytes
 from tests.schema.mutation_fixture import DatasetClient
 
 SCHEMA = build_schema()._schema
-# Those that change no working set: `updateDataset` and the like change the dataset itself, and a job records its
-# changes later.
+# Those that change no working set: `updateDataset` and the like change the dataset itself, embeddings have no history,
+# and a job records its changes later.
 WITHOUT_CHANGE = {
     *("updateDataset", "deleteDataset", "publishVersion", "deleteVersion", "requestUploads"),
-    "requestImportUpload",
+    *("requestImportUpload", "putEmbeddings", "deleteEmbeddings", "startAutoLabeling"),
     *("syncDataset", "importAnnotations", "importManifest", "exportDataset", "writeManifest", "cancelJob"),
 }
 WITHOUT_DATASET = {
     *("deleteDataset", "syncDataset", "importAnnotations", "importManifest", "exportDataset", "writeManifest"),
-    "cancelJob",
+    *("cancelJob", "startAutoLabeling"),
 }
 
 
