@@ -76,6 +76,7 @@ async def _store(request: Request) -> None:
             data += chunk
         if len(data) != upload.size:
             raise HTTPException(400, wrong_size)
+        _expect_unsealed(await _awaited(process, request))
         await process.stores.open(upload.input_path).replace(upload.path, bytes(data))
     await _awaited(process, request)  # if it ended meanwhile, nobody reads what was put, and the next sweep takes it
 
@@ -95,6 +96,7 @@ async def _find(process: Runtime, request: Request) -> Awaited:
     upload = await _awaited(process, request)
     if not identity.sees(upload.dataset_id):
         raise _unexpected()
+    _expect_unsealed(upload)
     return upload
 
 
@@ -108,6 +110,11 @@ async def _awaited(process: Runtime, request: Request) -> Awaited:
     if upload is None:
         raise _unexpected()
     return upload
+
+
+def _expect_unsealed(upload: Awaited) -> None:
+    if upload.is_sealed:
+        raise HTTPException(409, "An import of this file is queued or running; wait until it has ended.", CLOSE)
 
 
 def _unexpected() -> HTTPException:

@@ -98,6 +98,13 @@ class Store(Protocol):
     async def read(self, path: str, *, start: int = 0, length: int | None = None) -> bytes:
         """A range of an object."""
 
+    async def read_same(self, found: StoredObject, *, start: int, length: int) -> bytes:
+        """As `read`, if the object is still what was found (ObjectChanged)."""
+        data, now = await self.read(found.path, start=start, length=length), await self.stat(found.path)
+        if now is None or now.stamp != found.stamp:
+            raise ObjectChanged
+        return data
+
     def stream(self, path: str, *, start: int = 0, length: int | None = None) -> AsyncIterator[bytes]:
         """A range of an object, in pieces of at most `CHUNK`."""
 

@@ -56,6 +56,12 @@ class ObservedStore(Store):
             traffic.bytes = len(data)
             return data
 
+    async def read_same(self, found: StoredObject, *, start: int, length: int) -> bytes:
+        with self.observe(self.kind, "read") as traffic:
+            data = await self.store.read_same(found, start=start, length=length)
+            traffic.bytes = len(data)
+            return data
+
     async def stream(self, path: str, *, start: int = 0, length: int | None = None) -> AsyncIterator[bytes]:
         async for piece in self._steps("stream", self.store.stream(path, start=start, length=length)):
             yield piece

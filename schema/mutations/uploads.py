@@ -216,9 +216,11 @@ class RequestImportUploadPayload(OfDataset):
 @strawberry.mutation(
     description="Returns URLs for uploading a large file for an import in parts, directly to storage. Each part is "
     "sent by itself, in any order, several at a time, and again if it failed; after a lost connection the same key "
-    "returns what is missing. `importAnnotations` takes the key as `uploadKey`. The parts are deleted after an import "
-    "of them that succeeded and was no dry run, or 7 days after they were requested last. Refused with "
-    "UPLOAD_TOO_LARGE if the dataset waits for too much already."
+    "returns what is missing. `importAnnotations` takes the key as `uploadKey`. While an import of the file is queued "
+    "or running, the server answers 409 to a part; a bucket may take it, and an import whose parts were replaced fails "
+    "with CONFLICT, and keeps them. The parts are deleted after an import of them that succeeded, was no dry run and "
+    "did not skip everything, or 7 days after they were requested last. Refused with UPLOAD_TOO_LARGE if the dataset "
+    "waits for too much already."
 )
 async def request_import_upload(info: Info, input: RequestImportUploadInput) -> RequestImportUploadPayload:
     id, by, context = number(input.dataset_id, "Dataset"), info.context.identity, info.context

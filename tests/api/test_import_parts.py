@@ -13,6 +13,7 @@ from api.configuration import stores
 from db import jobs
 from db.identity import tokens
 from db.ingest import imports
+from db.ingest.imports import records, stages
 from db.ingest.uploads import parts
 from db.ingest.uploads.files import STAGING
 from db.postgres.engine import Database
@@ -77,11 +78,17 @@ async def code(script: StagedUploads, query: str, **input: Any) -> str:
     return str(error["extensions"]["code"])
 
 
-async def run_import(script: StagedUploads, **more: Any) -> dict[str, Any]:
-    answer = await send(script, IMPORT, uploadKey="set", images="STORE", **more)
+async def claimed(script: StagedUploads, **more: Any) -> jobs.Claim:
+    """An import that a worker is about to run."""
+    answer = await send(script, IMPORT, **{"uploadKey": "set", "images": "STORE"} | more)
     assert "errors" not in answer, answer
     claim = await jobs.claim(script.database, 7)
     assert claim is not None
+    return claim
+
+
+async def run_import(script: StagedUploads, **more: Any) -> dict[str, Any]:
+    claim = await claimed(script, **more)
     async with stores(script.settings) as opened:
         await imports.run(script.database, claim, opened)
         await jobs.finish(script.database, claim, "SUCCEEDED")
@@ -237,3 +244,45 @@ async def test_parts_that_nobody_asks_for_are_cleared_away(
         assert (await script.put(late, data[:SIZE])).status_code == 200
         [path] = [path for path in await script.everything() if path.startswith(STAGING)]
         assert path.endswith("-0")
+
+
+async def test_a_part_that_is_replaced_while_an_import_reads_it_fails_the_import(
+    script: StagedUploads, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = archive()
+    some = await missing(script, data)
+    first = some[0]
+    await put_all(script, data)
+    claim = await claimed(script)
+    is_bucket = script.kind == "s3"
+    assert (await script.put(first, bytes(SIZE))).status_code == (200 if is_bucket else 409)
+    if is_bucket:
+        assert (await script.put(first, data[:SIZE])).status_code == 200
+    original = records.stage_records
+
+    async def replaced(*arguments: Any, **more: Any) -> None:
+        await original(*arguments, **more)
+        await script.store.replace(f"{STAGING}{claim.arguments['staged']}-0", bytes(SIZE))  # as by a bucket's own URL
+
+    monkeypatch.setattr(stages, "stage_records", replaced)
+    async with stores(script.settings) as opened:
+        for _ in range(2):  # once while it reads, and once when it begins again where it was
+            with pytest.raises(parts.PartsChanged) as failed:
+                await imports.run(script.database, claim, opened)
+            assert failed.value.code == "CONFLICT"
+        await jobs.finish(script.database, claim, "FAILED", parts.PartsChanged())
+        assert await sweep(script) == -(-len(data) // SIZE)
+    assert await script.listed() == []
+    monkeypatch.undo()
+    monkeypatch.setattr(parts, "PART", SIZE)
+    assert (await script.put(first, data[:SIZE])).status_code == 200, "it is sealed no longer"
+    assert await run_import(script) == {"added": len(IMAGES), "format": "IMAGE_FOLDER"}
+
+
+async def test_an_import_that_skips_everything_keeps_the_parts(script: StagedUploads) -> None:
+    data = archive()
+    await put_all(script, data)
+    assert await run_import(script, format="IMAGE_FOLDER", images="MATCH") == {"added": 0, "format": "IMAGE_FOLDER"}
+    assert (await script.staged(), await missing(script, data)) == (-(-len(data) // SIZE), [])
+    assert (await run_import(script))["added"] == len(IMAGES)
+    assert await script.staged() == 0

@@ -17,6 +17,7 @@ from db.ingest.entry import NoticeKind
 from db.ingest.images import InspectedImage, as_if_written, object_with, write_new
 from db.ingest.imports.files.images import ImageContents
 from db.ingest.uploads import files
+from db.ingest.uploads.parts import PartsChanged
 from db.postgres import sql
 from db.postgres.engine import Database
 from db.storage import ObjectMissing, Store
@@ -70,7 +71,7 @@ class ContainedImages:
             try:
                 data = await self.contents.read(image)
                 facts = await files.check(target, data, self.limits.formats, self.limits.check)
-            except StorageError:
+            except (StorageError, PartsChanged):
                 raise
             except DomainError as refused:
                 return BroughtImage(target, refused=refused.message)

@@ -29,12 +29,13 @@ from db.ingest.imports.named_labels import NamedLabels
 from db.ingest.imports.options import Options
 from db.ingest.merge import stage
 from db.ingest.sync.rules import Rules
-from db.ingest.uploads import parts
+from db.ingest.uploads import PartedUpload, parts
 from db.ingest.uploads.destinations import open_store
 from db.ingest.uploads.files import checked_name
 from db.jobs import LONG_TIMEOUT, Batch, Claim, in_batch
 from db.postgres import sql
 from db.postgres.engine import Database
+from db.storage import Store, StoredObject
 
 SQL: Final = sql.load(__file__)
 STORED: Final = TypeAdapter(ImageRecord)
@@ -261,13 +262,29 @@ async def opened_files(
     uploaded: Uploaded | None = None
     if options.staged is not None:
         upload = await parts.staged_as(database, options.staged)
-        uploaded = UploadedParts(open_store(locations.stores, upload.input_path), upload)
+        store = open_store(locations.stores, upload.input_path)
+        uploaded = UploadedParts(store, upload, await _sealed(database, job, store, upload))
     elif options.uploaded:
         async with database.reading() as connection:
             uploaded = UploadedBytes(await sql.value(connection, SQL.uploaded, job_id=job.id))
     with_images = options.images == "STORE"
     async with open_files(locations, options.path, uploaded, with_images=with_images) as opened:
         yield opened
+
+
+async def _sealed(database: Database, job: Claim, store: Store, upload: PartedUpload) -> Sequence[StoredObject]:
+    """The parts, which are the same in each try. Raises PartsChanged, StorageError."""
+
+    async def note(batch: Batch) -> None:
+        batch.checkpoint = job.checkpoint | {"seal": seal}
+
+    found = await parts.found_parts(store, upload)
+    seal = parts.seal_of(found)
+    if "seal" not in job.checkpoint:
+        await in_batch(database, job, note)
+    elif job.checkpoint["seal"] != seal:
+        raise parts.PartsChanged
+    return found
 
 
 async def begin(batch: Batch, job: Claim) -> None:
@@ -326,5 +343,5 @@ async def _match(batch: Batch, staging: Staging) -> None:
     if dropped:
         batch.notice("IMAGE_REPEATED", "", dropped)
     batch.totals = {"scanned": staging.position, "skipped": staging.skipped + dropped}
-    batch.checkpoint = {"format": staging.format, "position": 0, "last": staging.position}
+    batch.checkpoint = job.checkpoint | {"format": staging.format, "position": 0, "last": staging.position}
     batch.progress = READ

@@ -76,7 +76,7 @@ async def run(database: Database, job: Claim, stores: Stores, limits: ImageLimit
     labels = inspector.labels.notices(options.file_name) if isinstance(inspector, Inspector) else []
     await in_batch(database, job, lambda batch: _conclude(batch, job, options, labels))
     if options.staged is not None and not options.dry_run:
-        await parts.finish(database, options.staged)
+        await parts.finish(database, options.staged, job_id=job.id)
 
 
 def _inspector(
@@ -115,7 +115,7 @@ async def _merge(database: Database, job: Claim, options: Options, inspector: In
         return entries
 
     def advance(batch: Batch, position: int) -> None:
-        batch.checkpoint = {"format": options.format, "position": position, "last": last}
+        batch.checkpoint = job.checkpoint | {"format": options.format, "position": position, "last": last}
         batch.progress = min(1.0, READ + (1 - READ) * position / max(last, 1))
 
     author = MANIFEST_AUTHOR if options.format == MANIFEST else IMPORT_AUTHOR
@@ -147,5 +147,5 @@ async def _with_format(database: Database, job: Claim, opened: OpenedFiles, opti
 
 
 async def _remember_format(batch: Batch, job: Claim, options: Options) -> None:
-    batch.checkpoint = {"format": options.format}
+    batch.checkpoint = job.checkpoint | {"format": options.format}
     await sql.run(batch.connection, SQL.remember_format, job_id=job.id, format=options.format)

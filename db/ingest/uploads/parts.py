@@ -2,13 +2,17 @@
 put together. Parts are numbered from 0 and all have `PART` bytes, but for the last one. Any of them may be sent again;
 so a script that lost its connection asks which are missing, and sends those.
 
+While an import of them is queued or running, the parts are sealed: servers refuse to replace one. A bucket cannot, so
+an import also notes what it found, and reads nothing else.
+
 A key belongs to the token that requests it; to all others it is unknown. The parts are staged where uploads are. They
-are cleared away when an import has succeeded, and else when nobody has asked for them for a week; and once more an
-hour after their last URL has ended, as until then some may be put again. Objects go before rows: whoever dies in
-between leaves the row to the next sweep.
+are cleared away when an import has succeeded that did not skip everything, and else when nobody has asked for them for
+a week; and once more an hour after their last URL has ended, as until then some may be put again. Objects go before
+rows: whoever dies in between leaves the row to the next sweep.
 """
 
 import asyncio
+import hashlib
 import secrets
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -28,7 +32,7 @@ from db.ingest.uploads.staging import Awaited
 from db.ingest.uploads.upload_requests import GRACE, KEY_BYTES, seconds_until
 from db.postgres import sql
 from db.postgres.engine import Database
-from db.storage import Stores
+from db.storage import Store, StoredObject, Stores
 from db.storage.object_deletion import OpenStore
 
 SQL: Final = sql.load(__file__)
@@ -39,6 +43,11 @@ LOOKED_AT: Final = 100  # parts that are looked at together
 KEPT: Final = timedelta(days=7)  # since they were asked for last
 EXPIRED: Final = "No file was uploaded with this key, or it has expired: see `requestImportUpload`."
 BATCH: Final = 10  # files that a sweep clears at once
+
+
+class PartsChanged(Conflict):
+    def __init__(self) -> None:
+        super().__init__("A part of the file was replaced after the import began; it ends here. Import the file again.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +137,7 @@ async def missing_parts(
     number = upload.uploaded
     while number < upload.count and len(missing) < most:
         some = range(number, min(number + LOOKED_AT, upload.count))
-        found = await asyncio.gather(*(store.stat(STAGING + upload.name_of(each)) for each in some))
+        found = await _stat_parts(store, upload, some)
         missing += [
             each for each, part in zip(some, found, strict=True) if part is None or part.size != upload.size_of(each)
         ]
@@ -176,16 +185,41 @@ async def awaited_part(database: Database, name: str, number: int) -> Awaited | 
     """The part that is awaited under a URL that we signed. None: none is, or no longer."""
     async with database.reading() as connection:
         row = await sql.first(connection, SQL.awaited, name=name)
-    if row is None or number >= (upload := PartedUpload(**row)).count:
+    if row is None:
+        return None
+    columns = dict(row)
+    is_sealed, upload = columns.pop("is_sealed"), PartedUpload(**columns)
+    if number >= upload.count:
         return None
     path = STAGING + upload.name_of(number)
-    return Awaited(upload.dataset_id, upload.input_path, path, upload.size_of(number))
+    return Awaited(upload.dataset_id, upload.input_path, path, upload.size_of(number), is_sealed)
 
 
-async def finish(database: Database, staged: str) -> None:
-    """Nobody needs the parts any more: the next sweep clears them away."""
+async def found_parts(store: Store, upload: PartedUpload) -> list[StoredObject]:
+    """All parts as they are now. Raises PartsChanged, if not all are there; StorageError."""
+    found: list[StoredObject] = []
+    for first in range(0, upload.count, LOOKED_AT):
+        some = range(first, min(first + LOOKED_AT, upload.count))
+        for each, part in zip(some, await _stat_parts(store, upload, some), strict=True):
+            if part is None or part.size != upload.size_of(each):
+                raise PartsChanged
+            found.append(part)
+    return found
+
+
+def seal_of(found: Iterable[StoredObject]) -> str:
+    """Another one where any part is another."""
+    return hashlib.sha256("\0".join(part.stamp for part in found).encode()).hexdigest()
+
+
+async def _stat_parts(store: Store, upload: PartedUpload, numbers: Iterable[int]) -> list[StoredObject | None]:
+    return await asyncio.gather(*(store.stat(STAGING + upload.name_of(each)) for each in numbers))
+
+
+async def finish(database: Database, staged: str, *, job_id: int) -> None:
+    """Nobody needs the parts any more, unless the job skipped everything: the next sweep clears them away."""
     async with database.writing() as session:
-        await sql.run(session, SQL.expire, staged=staged)
+        await sql.run(session, SQL.expire, staged=staged, job_id=job_id)
 
 
 async def sweep(database: Database, opener: OpenStore) -> None:

@@ -28,7 +28,9 @@ FROM import_upload JOIN dataset ON dataset.id = dataset_id
 WHERE staged = :name AND deleted_at IS NULL
 
 -- name: awaited
-SELECT dataset_id, key, file_name, size, staged, uploaded, input_path
+SELECT dataset_id, key, file_name, size, staged, uploaded, input_path,
+       EXISTS (SELECT FROM job WHERE job.dataset_id = import_upload.dataset_id AND job.kind = 'IMPORT'
+                 AND job.status IN ('QUEUED', 'RUNNING') AND job.arguments ->> 'staged' = import_upload.staged) AS is_sealed
 FROM import_upload JOIN dataset ON dataset.id = dataset_id
 WHERE staged = :name AND expires_at > now() AND deleted_at IS NULL
 
@@ -41,7 +43,9 @@ WHERE dataset_id = :dataset_id
 UPDATE import_upload SET uploaded = greatest(uploaded, :uploaded) WHERE staged = :staged
 
 -- name: expire
-UPDATE import_upload SET expires_at = now() WHERE staged = :staged
+-- Where an import skipped everything, the parts are kept for another one.
+UPDATE import_upload SET expires_at = now()
+WHERE staged = :staged AND EXISTS (SELECT FROM job WHERE id = :job_id AND scanned > skipped)
 
 -- name: due
 -- Of no dataset in which an import may still read. What is given out is due again later, so that two sweeps at once share

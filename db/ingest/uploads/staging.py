@@ -25,12 +25,13 @@ BATCH: Final = 1_000  # uploads that a sweep clears at once
 
 @dataclass(frozen=True, slots=True)
 class Awaited:
-    """A file that is to come: so many bytes, for this path below this input path."""
+    """A file that is to come: so many bytes, for this path below this input path. Not while it `is_sealed`."""
 
     dataset_id: int
     input_path: str
     path: str
     size: int
+    is_sealed: bool = False
 
 
 async def awaited(database: Database, name: str) -> Awaited | None:

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from db.errors import StorageError
+from db.storage.errors import ObjectChanged
 from db.storage.objects import CHUNK, StoredObject
 from db.storage.s3.errors import CONNECTION_ERRORS, MAX_ATTEMPTS, Refused, Unreachable, pause
 from db.storage.s3.listing import etag_of, to_seconds
@@ -21,13 +22,16 @@ class IncompleteBody(Exception):
 
 @dataclass(slots=True)
 class ObjectReader:
-    """Reads a range of an object. After a broken connection it continues where it was, if the object is the same."""
+    """Reads a range of an object. After a broken connection it continues where it was, if the object is the same.
+    `expected`: the etag that it must have, or ObjectChanged; the answer's own is compared, as not every store takes
+    conditions."""
 
     get: Callable[..., Awaitable[Mapping[str, Any]]]
     path: str
     at: int
     end: int | None
     found: StoredObject | None = None
+    expected: str | None = None
 
     async def pieces(self) -> AsyncIterator[bytes]:
         failures = 0
@@ -53,6 +57,9 @@ class ObjectReader:
         self.found = self.found or described(self.path, answer, size)
         self.end = size if self.end is None else min(self.end, size)
         body = answer["Body"]
+        if self.expected not in (None, self.found.etag):
+            async with body:
+                raise ObjectChanged
         skip = self.at - first  # where a store ignores ranges
         try:
             async with body:

@@ -64,6 +64,11 @@ class S3Store(Store):
     async def read(self, path: str, *, start: int = 0, length: int | None = None) -> bytes:
         return await self._read(self._reader(path, start, length))
 
+    async def read_same(self, found: StoredObject, *, start: int, length: int) -> bytes:
+        reader = self._reader(found.path, start, length)
+        reader.expected = found.etag
+        return await self._read(reader)
+
     async def stream(self, path: str, *, start: int = 0, length: int | None = None) -> AsyncIterator[bytes]:
         async for piece in self._reader(path, start, length).pieces():
             yield piece

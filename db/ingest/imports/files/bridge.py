@@ -73,12 +73,15 @@ class ObjectFile(io.RawIOBase):
         """The object that is to be read, from where, and how much there is of it from there."""
         return self.path, self.start + self.position, self.size - self.position
 
+    async def fetch(self, path: str, start: int, length: int) -> bytes:
+        return await self.store.read(path, start=start, length=length)
+
     def readinto(self, buffer: Any) -> int:
         path, start, left = self.place()
         length = min(len(buffer), left, PIECE)
         if length <= 0:
             return 0
-        data = self.bridge.call(self.store.read(path, start=start, length=length))
+        data = self.bridge.call(self.fetch(path, start, length))
         if len(data) < length:
             raise Invalid("A file became shorter while it was read; import again.")
         buffer[:length] = data

@@ -1,14 +1,14 @@
 """Files that were uploaded for an import: with the request, or in parts."""
 
 import io
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import BinaryIO, Protocol
 
 from db.ingest.imports.files.bridge import Bridge, ObjectFile, buffered
 from db.ingest.imports.files.source import Entry, IndexedFiles
 from db.ingest.uploads import PartedUpload, parts
-from db.ingest.uploads.files import STAGING
-from db.storage import Store
+from db.storage import ObjectChanged, Store, StoredObject
 
 
 class Uploaded(Protocol):
@@ -34,27 +34,37 @@ class UploadedBytes:
 
 @dataclass(frozen=True, slots=True)
 class UploadedParts:
+    """`found`: the parts as they were when the import began."""
+
     store: Store
     upload: PartedUpload
+    found: Sequence[StoredObject]
 
     @property
     def size(self) -> int:
         return self.upload.size
 
     def open(self, bridge: Bridge) -> BinaryIO:
-        return buffered(PartsFile(bridge, self.store, self.upload))
+        return buffered(PartsFile(bridge, self.store, self.upload, self.found))
 
 
 class PartsFile(ObjectFile):
-    """The parts as one file."""
+    """The parts as one file. Raises PartsChanged, if one of them is another by now."""
 
-    def __init__(self, bridge: Bridge, store: Store, upload: PartedUpload) -> None:
+    def __init__(self, bridge: Bridge, store: Store, upload: PartedUpload, found: Sequence[StoredObject]) -> None:
         super().__init__(bridge, store, "", upload.size)
         self.upload = upload
+        self.found = found
 
     def place(self) -> tuple[str, int, int]:
         number, start = divmod(self.position, parts.PART)
-        return STAGING + self.upload.name_of(number), start, self.upload.size_of(number) - start
+        return self.found[number].path, start, self.upload.size_of(number) - start
+
+    async def fetch(self, path: str, start: int, length: int) -> bytes:
+        try:
+            return await self.store.read_same(self.found[self.position // parts.PART], start=start, length=length)
+        except ObjectChanged:
+            raise parts.PartsChanged from None
 
 
 @dataclass(slots=True)
