@@ -377,7 +377,7 @@ class ImportImages(Enum):
     MATCH = "Nothing: it looks for samples, and files below the input path, that are meant."
     STORE = (
         "Write those that are not there yet below the input path, under the paths that they have in the folder or "
-        "archive, and add them as samples. No file is overwritten."
+        "archive, or that the files say beside these, and add them as samples. No file is overwritten."
     )
 
 
