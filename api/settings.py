@@ -339,7 +339,8 @@ class Settings(Section, alias_generator=_variables("LABELGRAPH_")):
     thumbnail_cache_bytes: Count = setting(
         1024 * MIB,
         "disk space for cached thumbnails and for renditions of images that browsers cannot show, in bytes; the least "
-        "recently used are deleted first, 0 caches none",
+        "recently used are deleted first, 0 caches none. While renditions are sent, their open files take at most as "
+        "much in each process, or 256 MiB if that is more, also with 0; beyond that they are refused with 503",
     )
     processes: PositiveInt = setting(
         1, "processes of `serve` that accept connections on one socket; several have a worker beside them"

@@ -107,7 +107,7 @@ LIMITS: list[tuple[type, str, tuple[str, ...]]] = [
     (settings.Timeouts, "timeouts", ("api",)),
     (S3Config, "(config|settings)", ("db",)),  # the settings of S3 are its arguments
     (DocumentLimits, "limits", ("schema",)),
-    (CallLimits, "limits", ("db",)),
+    (CallLimits, "limits", ("db", "schema")),
     (engine.Limits, "limits", ("db",)),
     (decoding.Limits, "limits", ("db", "api")),
 ]
