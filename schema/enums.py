@@ -411,6 +411,7 @@ class ImportNoticeKind(Enum):
         "OVERWRITE takes its labels away."
     )
     IMAGES_NOT_STORED = "The files contain images, which are not stored. `images: STORE` stores them."
+    FILES_NOT_READ = "Files that the format does not have were passed over."
     NOTHING_CHANGED = (
         "The import changes nothing: samples are as the files say already, or these say nothing that is imported."
     )

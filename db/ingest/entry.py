@@ -27,6 +27,7 @@ NoticeKind = Literal[
     "NO_LABELS",
     "IMAGES_NOT_STORED",
     "NOTHING_CHANGED",
+    "FILES_NOT_READ",
     "LABEL_NAME",
     "LABEL_NOT_IN_FILES",
     "SHAPE_BEYOND_IMAGE",

@@ -82,3 +82,12 @@ async def test_a_file_that_is_not_what_it_says_is_refused_in_a_true_sentence(
     content, message = NOT_WHAT_IT_SAYS[name]
     job = await importer.load(importer.write(name, content))
     assert (job["status"], job["error_message"][: len(message)]) == ("FAILED", message)
+
+
+async def test_files_that_are_passed_over_are_named(importer: AnnotationImports) -> None:
+    images = {"images": [{"id": 1, "file_name": "1.png"}], "annotations": [], "categories": []}
+    importer.write("set/a.json", images)
+    for name in ("b.csv", "README.md", "3.png"):
+        importer.write(f"set/{name}", "path,label\n1.png,cat\n")
+    notices = await importer.notices(await importer.load(importer.folder / "set"))
+    assert notices["FILES_NOT_READ"] == (1, ["set: `b.csv` is not read as COCO."])

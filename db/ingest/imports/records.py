@@ -20,6 +20,7 @@ from db.ingest.decide import path_end
 from db.ingest.entry import Notice, NoticeKind
 from db.ingest.imports.files import OpenedFiles, SourceFiles, open_files
 from db.ingest.imports.files.images import ALIKE, STATED, FoundImage, ImageNames
+from db.ingest.imports.files.passed_over import ReadFiles
 from db.ingest.imports.files.plain import StoreFiles
 from db.ingest.imports.files.source import IndexedFiles, is_image
 from db.ingest.imports.files.uploaded import Uploaded, UploadedBytes, UploadedParts
@@ -32,7 +33,7 @@ from db.ingest.sync.rules import Rules
 from db.ingest.uploads import PartedUpload, parts
 from db.ingest.uploads.destinations import open_store
 from db.ingest.uploads.files import checked_name
-from db.jobs import LONG_TIMEOUT, Batch, Claim, in_batch
+from db.jobs import LONG_TIMEOUT, MAX_EXAMPLES, Batch, Claim, in_batch
 from db.postgres import sql
 from db.postgres.engine import Database
 from db.storage import Store, StoredObject
@@ -238,7 +239,8 @@ async def stage_records(
     staging = Staging(job, options.format, input_path, base, Rules.of(dataset), labels, stores, images)
     assert options.format is not None  # by now
     await in_batch(database, job, lambda batch: begin(batch, job))
-    found = reader_of(options.format)(files, ReadOptions(dataset["type"], max_image=max_image))
+    read = ReadFiles(files)
+    found = reader_of(options.format)(read, ReadOptions(dataset["type"], max_image=max_image))
     is_done = False
     while not is_done:
         try:
@@ -250,6 +252,7 @@ async def stage_records(
         staging.weight = 0
         job.report(progress=READ * min(1.0, bridge.position / max(files.total, 1)), scanned=staging.position)
     notices = await asyncio.to_thread(staging.end, files)
+    notices += await asyncio.to_thread(_passed_over, read, files.label, options.format)
     await stage(database, job, "import_line", COLUMNS, (), (), notices=notices)
     await in_batch(database, job, lambda batch: _match(batch, staging))
 
@@ -316,6 +319,12 @@ async def _flush(
     rows.clear()
     found.clear()
     files.index.problems.clear()
+
+
+def _passed_over(read: ReadFiles, label: str, form: str) -> list[Notice]:
+    first, count = read.passed_over(MAX_EXAMPLES)
+    notices = [Notice("FILES_NOT_READ", f"{label}: `{path_end(name)}` is not read as {form}.") for name in first]
+    return [*notices, Notice("FILES_NOT_READ", "", count - len(first))] if count > len(first) else notices
 
 
 async def _match(batch: Batch, staging: Staging) -> None:

@@ -107,7 +107,7 @@ def _archive(names: tuple[str, str], file: BinaryIO, head: bytes, *, with_images
 def _expect_readable(name: str, head: bytes) -> None:
     """The file is neither empty nor something else than its name says. Raises Invalid."""
     end = suffix(name)
-    if not head:
+    if not head and end != ".txt":  # an empty one says that an image has no label
         raise Invalid(EMPTY.format(f"`{name}`"))
     if end in SHEETS:
         raise Invalid(f"`{name}` is a spreadsheet, which is not read; save it as CSV.")
