@@ -25,6 +25,7 @@ from db.postgres.models import Version
 SQL: Final = sql.load(__file__)
 SLACK: Final = Fraction(1, 10**9)  # of the sum of ratios: a third has no last digit
 UNITS: Final = {None: "samples", "DIRECTORY": "directories"}
+REMEDIES: Final = {None: "label more samples", "DIRECTORY": "label samples in more directories, leave `groupBy` out"}
 
 Grouping = Literal["DIRECTORY"]
 
@@ -144,8 +145,8 @@ def _refusal(labels: list[str], split: Split) -> Conflict:
     listed = ", ".join(f"`{name}`" for name in labels[:5]) + (" …" if len(labels) > 5 else "")
     parts = "all three parts" if split.ratios.eval and split.ratios.test else "both parts"
     return Conflict(
-        f"A split needs every label in {parts}, and {listed} has too few {UNITS[split.group_by]}: label more samples, "
-        "or do not split.",
+        f"A split needs every label in {parts}, and {listed} {'has' if len(labels) == 1 else 'have'} too few "
+        f"{UNITS[split.group_by]}: {REMEDIES[split.group_by]}, or do not split.",
         code="SPLIT_CONDITIONS_NOT_MET",
         labels=labels,
     )

@@ -454,3 +454,18 @@ def test_of_several_files_the_one_that_is_wrong_is_named(form: str, name: str, c
 
 def test_coco_without_an_image_is_coco() -> None:
     assert read(READERS["COCO"], {"a.json": '{"images": [], "annotations": [], "categories": []}'}) == ([], [])
+
+
+def test_a_csv_that_is_wrong_is_answered_in_the_words_of_its_first_line() -> None:
+    header = "file,Split,XMin,ymin,xmax,ymax,class,score\n"
+    text = f"{header}1.png,foo,abc,1,2,3,cat,1\n2.png,,1,1,2,3,cat,7\n3.png,val,1,1,2,3,,\n"
+    records, problems = read(READERS["CSV"], {"b.csv": text})
+    assert [(each.location, each.message) for each in problems] == [
+        ("b.csv:2", "`XMin` must be a number, and is 'abc'."),
+        ("b.csv:2", "`Split` must be train, val, test or inference, and is 'foo'; it was ignored."),
+        ("b.csv:3", "`score` must be a number from 0 to 1, and is '7'; it was ignored."),
+        ("b.csv:4", "A box must have a label, and this one has none."),
+    ]
+    assert [each.usage for each in records] == [None, None, "EVAL"]
+    [record], [_] = read(READERS["CSV"], {"b.csv": "path,label,usage\n1.png,,foo\n"}, "IMAGE_CLASSIFICATION")
+    assert record.annotations == (), "nothing but the usage is wrong"

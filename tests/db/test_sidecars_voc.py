@@ -92,27 +92,27 @@ def test_reads_every_shape_and_passes_over_the_rest(inside: str, shape: Shape) -
 @pytest.mark.parametrize(
     ("inside", "reason"),
     [
-        ("", "has a shape"),
-        (f"<part>{BOX}</part>", "has a shape"),
-        (BOX + POLYGON + POLYGON, "one shape, this one has 3"),
-        (POLYGON + "<point><x>5</x><y>6</y></point>", "one shape, this one has 2"),
+        ("", "must have a shape"),
+        (f"<part>{BOX}</part>", "must have a shape"),
+        (BOX + POLYGON + POLYGON, "one shape, and this one has 3"),
+        (POLYGON + "<point><x>5</x><y>6</y></point>", "one shape, and this one has 2"),
         (BOX.replace(">1<", ">4<") + POLYGON, "The `bndbox` is not that of the `polygon`"),
         (BOX + "<polygon/>", "The `bndbox` is not that of the `polygon`"),
-        (BOX + BOX, "one shape, this one has 2"),
+        (BOX + BOX, "one shape, and this one has 2"),
         ("<bndbox/>", "`bndbox` has xmin, ymin, xmax, ymax; xmin is missing"),
-        (BOX.replace(">30<", ">NaN<"), "`xmax` is a number"),
-        (BOX.replace(">30<", ">Infinity<"), "`xmax` is a number"),
-        (BOX.replace(">30<", ">1_0<"), "`xmax` is a number"),
-        (BOX.replace(">30<", ">３０<"), "`xmax` is a number"),
-        (BOX.replace(">30<", "><"), "`xmax` is a number"),
-        (BOX.replace(">30<", "><b>3</b>0<"), "`xmax` is a number"),
+        (BOX.replace(">30<", ">NaN<"), "`xmax` must be a number"),
+        (BOX.replace(">30<", ">Infinity<"), "`xmax` must be a number"),
+        (BOX.replace(">30<", ">1_0<"), "`xmax` must be a number"),
+        (BOX.replace(">30<", ">３０<"), "`xmax` must be a number"),
+        (BOX.replace(">30<", "><"), "`xmax` must be a number"),
+        (BOX.replace(">30<", "><b>3</b>0<"), "`xmax` must be a number"),
         (BOX.replace("</bndbox>", "<xmin>2</xmin></bndbox>"), "`xmin` occurs twice"),
         ("<circle><cx>5</cx><cy>6</cy></circle>", "r is missing"),
         ("<point><x>5</x></point>", "y is missing"),
         ("<polygon><x1>1</x1><y1>2</y1><x3>9</x3><y3>2</y3></polygon>", "without a gap"),
         ("<polygon><x1>1</x1><y1>2</y1><x2>9</x2></polygon>", "without a gap"),
         ("<polygon><x0>1</x0><y0>2</y0></polygon>", "nothing else"),
-        ("<polygon><pt><x>1</x><y>2</y></pt></polygon>", "`pt` is a number"),
+        ("<polygon><pt><x>1</x><y>2</y></pt></polygon>", "`pt` must be a number"),
     ],
 )
 def test_an_object_without_one_good_shape_is_a_problem_and_the_others_count(inside: str, reason: str) -> None:
@@ -128,7 +128,9 @@ def test_an_object_without_a_good_name_is_a_problem(name: str) -> None:
     assert (sidecar.labels, [problem.line for problem in sidecar.problems]) == (("cat",), [2])
     nameless = parse(file(f"<object>{BOX}</object>"))
     assert nameless.annotations is None
-    assert [(problem.line, problem.message) for problem in nameless.problems] == [(2, "An object has a `name`.")]
+    assert [(problem.line, problem.message) for problem in nameless.problems] == [
+        (2, "An object must have a `name`, and this one has none.")
+    ]
 
 
 def test_one_label_many_times_is_as_many_annotations() -> None:

@@ -25,6 +25,7 @@ from db.formats.images.formats import (
     kind,
     listed,
     not_taken,
+    one,
     suffixes,
 )
 from db.formats.images.opening import MAX_PIXELS, MAX_SCANS, MAX_SIDE, opened, read, refuse_scans, size_of

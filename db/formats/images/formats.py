@@ -42,9 +42,14 @@ def listed(forms: Collection[Format]) -> str:
     return _joined(["WebP" if form == "WEBP" else form for form in FORMATS if form in forms], "and")
 
 
+def one(form: Format) -> str:
+    """For messages, in front of a noun: `a PNG`, `an AVIF`."""
+    return f"{'an' if form == 'AVIF' else 'a'} {listed([form])}"
+
+
 def not_taken(form: Format, taken: Collection[Format]) -> str:
     """Why a dataset that takes others refuses an image."""
-    return f"This is a {listed([form])} image; the dataset takes {listed(taken)} images."
+    return f"This is {one(form)} image; the dataset takes {listed(taken)} images."
 
 
 def suffixes(forms: Collection[Format]) -> str:

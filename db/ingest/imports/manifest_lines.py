@@ -112,7 +112,7 @@ class _Reader:
     def _annotation(self, item: Any) -> ParsedAnnotation | None:
         """None: its labels are in a file."""
         if not isinstance(item, dict):
-            raise Invalid("An annotation is a JSON object.")
+            raise Invalid("An annotation must be a JSON object.")
         kind = item.get("type")
         if kind not in (None, ""):
             kind = str(kind).rpartition("/")[2].lower()
@@ -159,7 +159,7 @@ def _usage(value: Any) -> str | None:
     if value is None or value == "":
         return None
     if str(value).strip().upper() not in USAGES:
-        raise Invalid(f"`usage` is one of {', '.join(USAGES)}; it was ignored.")
+        raise Invalid(f"`usage` must be one of {', '.join(USAGES)}; it was ignored.")
     return str(value).strip().upper()
 
 
@@ -172,7 +172,7 @@ def _flag(value: Any) -> bool | None:
         case "none" | "":
             return None
         case _:
-            raise Invalid("`hard` is true or false; it was ignored.")
+            raise Invalid("`hard` must be true or false; it was ignored.")
 
 
 def _confidence(value: Any) -> float | None:
@@ -183,7 +183,7 @@ def _confidence(value: Any) -> float | None:
     except (TypeError, ValueError, OverflowError):
         number = -1.0
     if not 0 <= number <= 1:
-        raise Invalid("`confidence` is a number from 0 to 1; it was ignored.")
+        raise Invalid("`confidence` must be a number from 0 to 1; it was ignored.")
     return number
 
 

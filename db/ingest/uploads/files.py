@@ -124,7 +124,7 @@ async def check(name: str, data: bytes, formats: Collection[Format], decode: Dec
         )
     if announced != kind:
         raise Invalid(
-            f"The file is a {images.listed([kind])} image, but its name says {images.listed([announced])}; rename it.",
+            f"The file is {images.one(kind)} image, but its name says {images.listed([announced])}; rename it.",
             code="UNSUPPORTED_FORMAT",
         )
     return await decode(data)

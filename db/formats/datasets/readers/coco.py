@@ -139,7 +139,7 @@ class _File:
                 _polygon(part) for part in (segmentation if isinstance(segmentation[0], list) else [segmentation])
             ]
         else:
-            raise Invalid("`segmentation` is a list of polygons, or a run-length encoded mask.")
+            raise Invalid("`segmentation` must be a list of polygons, or a run-length encoded mask.")
         if not polygons:
             raise Invalid("The mask covers nothing.")
         if len(polygons) > 1:
@@ -169,14 +169,14 @@ def _key(value: Any, name: str) -> Key:
 
 def _box(box: Any) -> BoundingBox:
     if not isinstance(box, list) or len(box) != 4:
-        raise Invalid("`bbox` is [x, y, width, height].")
+        raise Invalid(f"`bbox` must be [x, y, width, height], and is {values.said(box)}.")
     x, y, width, height = (values.number(each, "bbox") for each in box)
     return BoundingBox(x, y, x + width, y + height)
 
 
 def _polygon(part: Any) -> Polygon:
     if not isinstance(part, list) or len(part) % 2 or len(part) < 6:
-        raise Invalid("A part of `segmentation` is [x1, y1, x2, y2, x3, y3, …].")
+        raise Invalid("A part of `segmentation` must be [x1, y1, x2, y2, x3, y3, …].")
     numbers = [values.number(each, "segmentation") for each in part]
     return Polygon(tuple(map(Position, numbers[::2], numbers[1::2])))
 

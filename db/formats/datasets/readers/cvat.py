@@ -210,7 +210,7 @@ def _points(said: Mapping[str, str]) -> tuple[Position, ...]:
     for pair in said.get("points", "").split(";"):
         x, comma, y = pair.partition(",")
         if not comma:
-            raise Invalid("`points` is written `x,y;x,y;…`.")
+            raise Invalid(f"`points` must be written `x,y;x,y;…`, and has {values.said(pair)}.")
         points.append(Position(values.number(x, "points"), values.number(y, "points")))
     return tuple(points)
 

@@ -159,19 +159,19 @@ def _shape(item: Mapping[str, Any]) -> Shape | None:
     shape = item.get("shape")
     if shape is not None:
         if not isinstance(shape, dict):
-            raise Invalid("`shape` is a JSON object.")
+            raise Invalid(f"`shape` must be a JSON object, and is {values.said(shape)}.")
         return shapes.from_json(shape)
     outline = item.get("outline")
     if isinstance(outline, list) and outline:
         numbers = [values.number(each, "segmentation") for each in outline]
         if len(numbers) % 2:
-            raise Invalid("`segmentation` has pairs of numbers.")
+            raise Invalid("`segmentation` must have pairs of numbers, and has an odd number of them.")
         return Polygon(tuple(map(Position, numbers[::2], numbers[1::2])))
     for name in ("bbox", "xywh"):
         box = item.get(name)
         if box is not None:
             if not isinstance(box, list) or len(box) != 4:
-                raise Invalid("A box has four numbers.")
+                raise Invalid(f"`bbox` must have four numbers, and is {values.said(box)}.")
             left, top, right, bottom = (values.number(each, "bbox") for each in box)
             return BoundingBox(left, top, *((right, bottom) if name == "bbox" else (left + right, top + bottom)))
     return None

@@ -134,7 +134,7 @@ class _Task:
     ) -> Iterator[ParsedAnnotation]:
         value = result.get("value")
         if not isinstance(value, dict):
-            raise Invalid("A result has a `value`.")
+            raise Invalid("A result must have a `value`, and this one has none.")
         found = next((value[name] for name in LABELS if isinstance(value.get(name), list)), None)
         if "brushlabels" in value or value.get("format") == "rle":
             raise Invalid("Masks of a brush are not read.")
@@ -216,7 +216,7 @@ def _list(value: Any) -> list[dict[str, Any]]:
 def _pairs(value: Any) -> Iterator[tuple[Any, Any]]:
     for each in value if isinstance(value, list) else [None]:
         if not isinstance(each, list) or len(each) != 2:
-            raise Invalid("`points` are pairs of numbers.")
+            raise Invalid(f"`points` must be pairs of numbers, and one is {values.said(each)}.")
         yield each[0], each[1]
 
 

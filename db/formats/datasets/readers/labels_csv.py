@@ -39,6 +39,7 @@ from db.formats.timestamps import parse_timestamp
 SUFFIXES: Final = (".csv", ".tsv", ".txt")
 DELIMITERS: Final = ",;\t|"
 MAX_COLUMNS: Final = 1_000
+MAX_NAME: Final = 64  # characters of a column's name in messages
 HUMAN: Final = "human"  # who labelled, where a file does not say
 MACHINE: Final = "model"
 SYNONYMS: Final[Mapping[str, Sequence[str]]] = {
@@ -72,8 +73,10 @@ NOT_LETTERS: Final = re.compile(r"[^0-9a-z]")
 AUTOML: Final = ("usage", "path", "label", "left", "top", "", "", "right", "bottom", "", "")
 RETINANET: Final = ("path", "left", "top", "right", "bottom", "label")
 UNESCAPED: Final = re.compile("'['=+\\-@\t\r\n]")  # what `'` is put before, for spreadsheets
+USAGE_COLUMNS: Final = ("usage", "split")  # of the others some mean something else, such as a data set
+NO_USAGES: Final = ("unassigned", "none", "null")
 EDGES: Final = ("left", "top", "right", "bottom")
-SIDES: Final = {"x": "x", "y": "y", "across": "width", "down": "height"}
+SIDES: Final = ("x", "y", "across", "down")
 TRUE, FALSE = ("true", "1", "yes"), ("false", "0", "no")
 
 
@@ -98,6 +101,7 @@ class Columns:
     more_labels: Sequence[int] = ()
     has_header: bool = True
     is_relative: bool = False
+    names: Sequence[str] = ()  # that the first line has
 
     @classmethod
     def of_rows(cls, rows: Sequence[Sequence[str]]) -> "Columns":
@@ -106,7 +110,7 @@ class Columns:
         found = meanings(first)
         if "path" in found or ("id" in found and len(found) > 1):
             keys = set(map(_plain, first))
-            return cls(_boxed(found), is_relative={"labelname", "xmin"} <= keys)
+            return cls(_boxed(found), is_relative={"labelname", "xmin"} <= keys, names=first)
         usage = usages.of_name(first[0]) if first else None
         if len(first) >= 3 and (usage is not None or first[0].strip().lower() == "unassigned"):
             return cls({name: n for n, name in enumerate(AUTOML) if name and n < len(first)}, (), False, True)
@@ -182,6 +186,11 @@ class _File:
         cell = self._cell(row, "path") or self._cell(row, "id")
         return values.text(cell, "path")
 
+    def _name(self, meaning: str) -> str:
+        """A column's name in the file; without a first line that names it, what it means."""
+        index = self.columns.of.get(meaning, len(self.columns.names))
+        return self.columns.names[index].strip()[:MAX_NAME] if index < len(self.columns.names) else meaning
+
     def _cell(self, row: Sequence[str | None], name: str) -> str:
         index = self.columns.of.get(name, -1)
         cell = (row[index] or "").strip() if 0 <= index < len(row) else ""
@@ -206,13 +215,15 @@ class _File:
         whole = {each.label: each for each in reversed(annotations) if each.shape is None}
         annotations = [each for each in annotations if each.shape is not None or whole[each.label] is each]
         path = self._path(first)
+        has_problem = bool(problems)
+        usage = self._usage(first, group.position, problems)
         hard = self._cell(first, "hard").lower()
         return ImageRecord(
             path,
             f"{self.name}:{group.position}",
-            tuple(annotations) if annotations or not problems else None,
+            tuple(annotations) if annotations or not has_problem else None,
             values.size(self._cell(first, "width"), self._cell(first, "height")),
-            self._usage(first),
+            usage,
             True if hard in TRUE else False if hard in FALSE else None,
             tuple(problems),
             self.columns.is_relative,
@@ -229,8 +240,15 @@ class _File:
             return None
         return values.file_beside(path, said.pop()) if len(said) == 1 else ""
 
-    def _usage(self, row: Sequence[str]) -> Usage | None:
-        return usages.of_name(self._cell(row, "usage")) if "usage" in self.columns.of else self.usage
+    def _usage(self, row: Sequence[str], line: int, problems: list[Problem]) -> Usage | None:
+        if "usage" not in self.columns.of:
+            return self.usage
+        cell, name = self._cell(row, "usage"), self._name("usage")
+        usage = usages.of_name(cell)
+        if usage is None and cell and _plain(name) in USAGE_COLUMNS and cell.lower() not in NO_USAGES:
+            message = f"`{name}` must be train, val, test or inference, and is {values.said(cell)}; it was ignored."
+            problems.append(Problem(f"{self.name}:{line}", message))
+        return usage
 
     def _annotations(self, row: Sequence[str], line: int, problems: list[Problem]) -> Iterator[ParsedAnnotation]:
         more = (row[index] or "" for index in self.columns.more_labels if index < len(row))
@@ -238,10 +256,10 @@ class _File:
         labels = [label.strip() for label in labels if label.strip()]
         shape = None if self.options.kind == "IMAGE_CLASSIFICATION" else self._shape(row)
         if shape is not None and not labels:
-            raise Invalid("A box has a label.")
+            raise Invalid("A box must have a label, and this one has none.")
         confidence = None
         try:
-            confidence = values.confidence(self._cell(row, "confidence"))
+            confidence = values.confidence(self._cell(row, "confidence"), self._name("confidence"))
         except Invalid as refused:
             problems.append(Problem(f"{self.name}:{line}", refused.message))
         author = self._author(row)
@@ -262,9 +280,9 @@ class _File:
                 return shapes.from_json(orjson.loads(geometry))
             raise Invalid("`geometry` is not a shape as JSON.")
         if any(self._cell(row, name) for name in EDGES):
-            return BoundingBox(*(values.number(self._cell(row, name), name) for name in EDGES))
+            return BoundingBox(*(values.number(self._cell(row, name), self._name(name)) for name in EDGES))
         if "across" in self.columns.of and any(self._cell(row, name) for name in SIDES):
-            x, y, width, height = (values.number(self._cell(row, name), SIDES[name]) for name in SIDES)
+            x, y, width, height = (values.number(self._cell(row, name), self._name(name)) for name in SIDES)
             return BoundingBox(x, y, x + width, y + height)
         return None
 

@@ -19,7 +19,7 @@ def number(value: Any, name: str) -> float:
     if isinstance(value, str) and len(value) <= 80 and NUMBER.fullmatch(value.strip()):
         value = float(value)
     if isinstance(value, bool) or not isinstance(value, int | float) or not -LARGEST <= value <= LARGEST:
-        raise Invalid(f"`{name}` is a number.")
+        raise Invalid(f"`{name}` must be a number, and is {said(value)}.")
     return float(value) + 0.0
 
 
@@ -49,7 +49,7 @@ def size(width: Any, height: Any) -> tuple[int, int] | None:
     return sides[0], sides[1]
 
 
-def confidence(value: Any) -> float | None:
+def confidence(value: Any, name: str = "confidence") -> float | None:
     """None: there is none."""
     if value is None or value == "":
         return None
@@ -58,7 +58,7 @@ def confidence(value: Any) -> float | None:
     except Invalid:
         found = -1.0
     if not 0 <= found <= 1:
-        raise Invalid("A confidence is a number from 0 to 1; it was ignored.")
+        raise Invalid(f"`{name}` must be a number from 0 to 1, and is {said(value)}; it was ignored.")
     return found
 
 
@@ -77,6 +77,13 @@ def places(path: str, *folders: str) -> tuple[str, ...]:
 
 def is_text(value: str) -> bool:
     return is_storable(value)
+
+
+def said(value: Any) -> str:
+    """What a file says, as it can be in a message."""
+    if value is None or value == "":
+        return "missing"
+    return f"'{excerpt(value)}'" if isinstance(value, str) else excerpt(repr(value))
 
 
 def shown(text: str) -> str:

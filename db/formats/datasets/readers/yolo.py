@@ -96,7 +96,7 @@ class _Description:
         names = found["names"]
         items: Iterable[tuple[Any, Any]] = names.items() if isinstance(names, dict) else enumerate(names)
         if not isinstance(names, dict | list):
-            raise Invalid("`names` of `data.yaml` is a list of names, or numbers with their names.")
+            raise Invalid("`names` of `data.yaml` must be a list of names, or numbers with their names.")
         classes = {}
         for number, name in items:
             with suppress(ValueError):
@@ -201,6 +201,6 @@ def _shape(numbers: list[float], description: _Description) -> tuple[Shape | Non
         box = BoundingBox(x - width / 2, y - height / 2, x + width / 2, y + height / 2)
         return box, values.confidence(numbers[4]) if count == 5 else None
     if count < 6:
-        raise Invalid("A line has a class and the four numbers of a box, or three points or more.")
+        raise Invalid("A line must have a class and the four numbers of a box, or three points or more.")
     confidence = values.confidence(numbers.pop()) if count % 2 else None
     return Polygon(tuple(map(Position, numbers[::2], numbers[1::2]))), confidence

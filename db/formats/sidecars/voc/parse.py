@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from db.formats.annotations import ATTRIBUTES, Attributes, ParsedAnnotation
-from db.formats.names import LabelNameRefused, LabelNameRule, label_name
+from db.formats.names import LabelNameRefused, LabelNameRule, excerpt, label_name
 from db.formats.shapes import BoundingBox, Circle, Point, Polygon, Polyline, Position, Shape, extent
 from db.formats.sidecars.content import Problem, Sidecar, decoded, useless
 from db.formats.sidecars.voc.elements import Element, Wrong, read
@@ -84,7 +84,7 @@ class _Reader:
     def _annotation(self, part: Element) -> ParsedAnnotation:
         name = part.child("name")
         if name is None:
-            raise Wrong("An object has a `name`.", part.line)
+            raise Wrong("An object must have a `name`, and this one has none.", part.line)
         try:
             label = name.text if self.rule is None else label_name(name.text, self.rule)
         except LabelNameRefused as refused:
@@ -102,7 +102,12 @@ class _Reader:
         value = float(element.text) if NUMBER.fullmatch(element.text) else -1.0
         if 0 <= value <= 1:
             return value + 0.0
-        self.problems.append(Problem(element.line, "`confidence` is a number from 0 to 1; it was ignored."))
+        self.problems.append(
+            Problem(
+                element.line,
+                f"`confidence` must be a number from 0 to 1, and is '{excerpt(element.text)}'; it was ignored.",
+            )
+        )
         return None
 
     def _pose(self, part: Element) -> str | None:
@@ -133,9 +138,9 @@ def _shape(part: Element) -> Shape:
     passed_over = {"bndbox", "point"} if boxes else set()
     others = [child for child in shapes if child.name not in passed_over]
     if not shapes:
-        raise Wrong(f"An object has a shape: {', '.join(SHAPES)}.", part.line)
+        raise Wrong(f"An object must have a shape: {', '.join(SHAPES)}. This one has none.", part.line)
     if len(boxes) > 1 or len(others) > 1:
-        raise Wrong(f"An object has one shape, this one has {len(boxes) + len(others)}.", shapes[1].line)
+        raise Wrong(f"An object must have one shape, and this one has {len(boxes) + len(others)}.", shapes[1].line)
     if not others:
         return _exact(_box(boxes[0]), part)
     shape = SHAPES[others[0].name](others[0])
@@ -223,7 +228,8 @@ def _values(element: Element) -> dict[str, float]:
     for child in element.children:
         text = "" if child.children else child.text
         if not NUMBER.fullmatch(text):
-            raise Wrong(f"`{child.name[:20]}` is a number.", child.line)
+            said = f"'{excerpt(text)}'" if text else "empty"
+            raise Wrong(f"`{child.name[:20]}` must be a number, and is {said}.", child.line)
         if child.name in values:
             raise Wrong(f"`{child.name[:20]}` occurs twice.", child.line)
         values[child.name] = float(text)
