@@ -47,6 +47,7 @@ LIFETIME: Final = timedelta(days=7)  # of files in the server's own store, and o
 AT_ONCE: Final = 16  # single files written at a time
 COMMIT: Final = 1_000  # single files between two commits, about
 NO_SPLIT: Final = Loss("NO_SPLIT", "Images whose usage is not TRAIN, EVAL or TEST are left out: they are in no split.")
+NOTHING: Final = Loss("NOTHING", "The export has no image: the filter or the version has none, or all are left out.")
 SUFFIXES: Final = {"ZIP": ".zip", "TAR": ".tar"}
 
 
@@ -151,6 +152,8 @@ class Writing:
                 if row is not None and row["count"]:
                     batch.warn_label(LabelWarning(NO_SPLIT.code, row["path"], NO_SPLIT.message, row["count"]))
                     left_out += row["count"]
+            if not self.image_count:
+                batch.warn_label(LabelWarning(NOTHING.code, "", NOTHING.message))
             batch.warnings = self.images.warnings
             await sql.run(
                 batch.connection,

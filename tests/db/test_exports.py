@@ -380,6 +380,12 @@ async def test_missing_and_replaced_images_are_left_out_everywhere(local: Export
     }
 
 
+async def test_an_export_without_an_image_has_a_warning(local: ExportHouse) -> None:
+    job = await local.request(await local.dataset("IMAGE_CLASSIFICATION", "a"), "CSV")
+    await local.work(job)
+    assert await local.warnings(job) == {exports.NOTHING.message: ("", 1)}
+
+
 # -- refusals
 
 

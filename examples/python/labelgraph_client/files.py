@@ -66,7 +66,14 @@ def plan(paths: Iterable[Path], labels: Labels, root: Path) -> list[PlannedUploa
 
 @contextmanager
 def packed(paths: Sequence[Path]) -> Iterator[Path]:
-    """The one file, or an archive of several, or of folders."""
+    """The one file, or an archive of several, or of folders. Raises OSError, ValueError: there is nothing in one."""
+    for path in paths:
+        if not path.exists():
+            raise FileNotFoundError(f"There is no local file or folder {path}.")
+        if path.is_file() and not path.stat().st_size:
+            raise ValueError(f"{path} is empty: there is nothing to import.")
+        if path.is_dir() and not any(file.is_file() for file in path.rglob("*")):
+            raise ValueError(f"There is no file in the folder {path}.")
     if len(paths) == 1 and paths[0].is_file():
         yield paths[0]
         return

@@ -270,6 +270,14 @@ class Files(unittest.TestCase):
         ]
         assert planned[0].key() != planned[1].key()
 
+    def test_what_is_not_there_or_empty_is_not_imported(self) -> None:
+        (self.root / "empty").mkdir()
+        (self.root / "empty.json").touch()
+        reasons = {"nope.json": "no local file or folder", "empty": "no file in the folder", "empty.json": "is empty"}
+        for name, reason in reasons.items():
+            with self.assertRaisesRegex((OSError, ValueError), reason), packed([self.root / name]):
+                pass
+
     def test_the_same_files_make_the_same_archive(self) -> None:
         with packed([self.root]) as one, packed([self.root]) as two:
             assert one.read_bytes() == two.read_bytes()
