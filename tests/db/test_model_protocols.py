@@ -140,9 +140,9 @@ async def test_what_has_no_score_has_the_least_confidence_that_is_asked_for() ->
     [
         ("nonsense", "no prediction"),
         ({"result": "nonsense"}, "no prediction"),
-        ({"result": [{"value": 5}]}, "A result has a `value`"),
+        ({"result": [{"value": 5}]}, "A result must have a `value`"),
         ({"result": [box(0, 0, 0, 0)]}, "left edge"),
-        ({"result": [box("x", 0, 1, 1)]}, "`x` is a number"),  # type: ignore[arg-type]
+        ({"result": [box("x", 0, 1, 1)]}, "`x` must be a number"),  # type: ignore[arg-type]
         ({"result": [{"value": {"rectanglelabels": [[]], "x": 1, "y": 1, "width": 2, "height": 2}}]}, "label"),
     ],
 )
