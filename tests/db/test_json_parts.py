@@ -45,7 +45,7 @@ def test_json_is_cut_where_it_should_be_whatever_the_pieces(seed: int, monkeypat
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "not JSON"),
+        ("", "is empty"),
         ("  \n", "not JSON"),
         ("x", "not JSON"),
         ("\0", "not JSON"),

@@ -86,12 +86,12 @@ async def test_a_worker_that_fails_in_any_way_starts_again(
     attempts, register_worker = 0, jobs.register_worker
 
     @asynccontextmanager
-    async def fails_twice(connection: asyncpg.Connection) -> AsyncIterator[int]:
+    async def fails_twice(connection: asyncpg.Connection, *abilities: Any) -> AsyncIterator[int]:
         nonlocal attempts
         attempts += 1
         if attempts < 3:
             raise error
-        async with register_worker(connection) as number:
+        async with register_worker(connection, *abilities) as number:
             yield number
 
     monkeypatch.setattr(jobs, "register_worker", fails_twice)
