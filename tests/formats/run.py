@@ -33,6 +33,7 @@ def main(libraries: list[str]) -> int:
         return NOT_RUN
     exports = CACHE / "exports"
     made.write(exports)
+    shutil.rmtree(CACHE / "cache", ignore_errors=True)  # of exports of before, under the same names
     environment = {**os.environ, "PYTHONPATH": ""}
     program = [str(python), "-P", str(HERE / "libraries.py"), str(exports), str(CACHE / "cache")]
     status = subprocess.run([*program, *libraries], env=environment, check=False).returncode
