@@ -21,7 +21,7 @@ class RefusedWriter(Writer):
 
     def selection(self, kind: Any, depth: int) -> str:
         body, fields = super().selection(kind, depth), getattr(kind, "fields", {})
-        names = ["thumbnailUrl"] if depth < 1 else ["samples", "thumbnailUrl"]
+        names = ["thumbnailUrl"] if depth < 1 else ["samples", "thumbnailUrl", "samples"]
         if kind is self.schema.query_type:
             names = ["nodes", "dataset", "nodes"]
         added = [self.field(kind.name, (name, fields[name]), depth) for name in names if name in fields]
