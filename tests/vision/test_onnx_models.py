@@ -4,7 +4,6 @@ import asyncio
 import json
 import os
 import signal
-import time
 from pathlib import Path
 from typing import Any
 
@@ -194,10 +193,8 @@ async def test_a_model_that_says_something_else_fails_and_can_be_asked_again(tmp
 async def test_a_model_that_never_ends_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(onnx_models, "CLOCK_FACTOR", TIMEOUT)  # the clock ends nothing here
     async with open_model(written(tmp_path, looping(), CLASSES), ModelLimits(seconds=1)) as model:
-        start = time.process_time()
         assert await failed(model) == "The model takes too much memory or time."
         assert model.process.returncode is not None, "the kernel has ended it"
-        assert time.process_time() - start < 1, "nobody here was busy meanwhile"
         assert await failed(model) == "The model takes too much memory or time."
 
 
