@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from db.auto_labelling.chosen import ChosenSample
+from db.auto_labelling.job_samples import JobSample
 from db.auto_labelling.models import FIRST_VERSION
 from db.formats.shapes import Shape
 from db.labelling.labels import LabelReference
@@ -24,14 +24,14 @@ class Answer:
     """`problems`: sentences about what was not understood. `is_answered`: the sample's suggestions are these, if only
     that there are none. `version`: of the model."""
 
-    sample: ChosenSample
+    sample: JobSample
     guesses: Sequence[Guess] = ()
     problems: Sequence[str] = ()
     is_answered: bool = True
     version: str = FIRST_VERSION
 
     @classmethod
-    def failed(cls, sample: ChosenSample, problem: str) -> "Answer":
+    def failed(cls, sample: JobSample, problem: str) -> "Answer":
         return cls(sample, problems=(problem,), is_answered=False)
 
 
@@ -45,5 +45,5 @@ class SuggestingModel(Protocol):
     @property
     def read_count(self) -> int: ...
 
-    async def answers(self, samples: Sequence[ChosenSample]) -> list[Answer]:
+    async def answers(self, samples: Sequence[JobSample]) -> list[Answer]:
         """One for each sample. Raises ModelUnavailable where it makes no sense to go on."""

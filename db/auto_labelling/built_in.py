@@ -1,8 +1,8 @@
 """The server's own model: it learns from the dataset's labelled samples, is evaluated on them, and suggests.
 
-One label an image, unless people gave several to more than a few: then each label is told from the rest. Labels that
-fewer than five samples have are left out. What it says of a sample that it learned from is what it would say without
-having seen it, so that where it surely disagrees with people, they may look again.
+One label an image, unless people gave several to more than a few: then each label is distinguished from the rest.
+Labels that fewer than five samples have are left out. What it says of a sample that it learned from is what it would
+say without having seen it, so that where it surely disagrees with people, they may look again.
 """
 
 import asyncio
@@ -13,11 +13,11 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from db.auto_labelling import chosen
+from db.auto_labelling import job_samples
 from db.auto_labelling.answers import Answer, Guess
 from db.auto_labelling.batches import Batches
-from db.auto_labelling.chosen import ChosenSample, LabelledDataset
 from db.auto_labelling.features import Features
+from db.auto_labelling.job_samples import JobSample, LabelledDataset
 from db.auto_labelling.models import BUILT_IN_NAME
 from db.auto_labelling.requests import MIN_EXAMPLES, LabelCount, expect_examples
 from db.jobs import Batch
@@ -75,7 +75,7 @@ class BuiltIn:
     def read_count(self) -> int:
         return self.features.read_count
 
-    async def answers(self, samples: Sequence[ChosenSample]) -> list[Answer]:
+    async def answers(self, samples: Sequence[JobSample]) -> list[Answer]:
         found = await self.features.of(samples)
         known = [each for each in samples if each.number in found.features]
         vectors = [found.features[each.number] for each in known]
@@ -116,7 +116,7 @@ async def _lesson(batches: Batches, dataset: LabelledDataset, features: Features
     samples: list[tuple[int, bytes, list[int]]] = []
     unread: list[tuple[str, str]] = []
     total, done = dataset.examples + dataset.samples, 0
-    async for page in chosen.examples(batches.database, batches.job, PAGE):
+    async for page in job_samples.examples(batches.database, batches.job, PAGE):
         found = await features.of([sample for sample, _ in page])
         for sample, label_ids in page:
             if sample.number in found.features:
@@ -140,7 +140,7 @@ async def _lesson(batches: Batches, dataset: LabelledDataset, features: Features
 async def _others(batches: Batches, features: Features) -> list[bytes]:
     """The features of some selected samples."""
     vectors: list[bytes] = []
-    async with aclosing(chosen.pages(batches.database, batches.job, PAGE, after=0)) as pages:
+    async with aclosing(job_samples.pages(batches.database, batches.job, PAGE, after=0)) as pages:
         async for last, page in pages:
             vectors += (await features.of(page)).features.values()
             batches.job.report(scanned=features.read_count)

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from db.auto_labelling.batches import Batches
-from db.auto_labelling.chosen import ChosenSample, LabelledDataset
 from db.auto_labelling.image_bytes import ImageBytes, open_images
+from db.auto_labelling.job_samples import JobSample, LabelledDataset
 from db.concurrency_limits import gather_or_cancel
 from db.errors import ModelUnavailable
 from db.formats.decoding import Decoders
@@ -44,7 +44,7 @@ class Features:
     network: "Network | None" = None
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)  # of the network, which takes a whole core
 
-    async def of(self, samples: Sequence[ChosenSample]) -> Found:
+    async def of(self, samples: Sequence[JobSample]) -> Found:
         """Those of images that nobody has looked at yet are kept before this returns."""
         async with self.batches.database.reading() as reader:
             values = {"dataset_id": self.batches.job.dataset_id, "network": self.name}

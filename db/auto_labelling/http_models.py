@@ -11,9 +11,9 @@ from typing import Final, Protocol
 
 from db.auto_labelling.allowed import Address, AllowedModels
 from db.auto_labelling.answers import Answer
-from db.auto_labelling.chosen import ChosenSample, LabelledDataset
 from db.auto_labelling.http_client import Client, Unanswered, connect
 from db.auto_labelling.image_urls import LIFETIME, ImageUrls
+from db.auto_labelling.job_samples import JobSample, LabelledDataset
 from db.auto_labelling.label_studio_protocol import LabelStudioProtocol
 from db.auto_labelling.labelgraph_protocol import LabelgraphProtocol
 from db.auto_labelling.models import HttpModel
@@ -29,7 +29,7 @@ class HttpProtocol(Protocol):
     async def begin(self) -> None:
         """Find out whether the model is ready. Raises Unanswered, or ModelUnavailable."""
 
-    async def predict(self, samples: Sequence[ChosenSample]) -> list[Answer]:
+    async def predict(self, samples: Sequence[JobSample]) -> list[Answer]:
         """Answers about the first of the samples, or about all; perhaps about none. Raises Unanswered, or
         ModelUnavailable."""
 
@@ -45,21 +45,21 @@ class AskedModel:
     read_count: int
     failures: int = field(default=0)  # samples in a row
 
-    async def answers(self, samples: Sequence[ChosenSample]) -> list[Answer]:
+    async def answers(self, samples: Sequence[JobSample]) -> list[Answer]:
         there = [each for each in samples if each.is_present]
         found = {answer.sample.number: answer for answer in await self._ask(there)}
         self.read_count += len(there)
         gone = "The file no longer exists; the model was not asked about it."
         return [found.get(each.number) or Answer.failed(each, gone) for each in samples]
 
-    async def _ask(self, samples: Sequence[ChosenSample]) -> list[Answer]:
+    async def _ask(self, samples: Sequence[JobSample]) -> list[Answer]:
         answers: list[Answer] = []
         while len(answers) < len(samples):
             batch = samples[len(answers) : len(answers) + self.page]
             answers += await self._ask_about_one(batch[0]) if len(batch) == 1 else await self._ask_about_several(batch)
         return answers
 
-    async def _ask_about_several(self, batch: Sequence[ChosenSample]) -> list[Answer]:
+    async def _ask_about_several(self, batch: Sequence[JobSample]) -> list[Answer]:
         """Answers about the first of them, or about all."""
         try:
             some = await self.protocol.predict(batch)
@@ -71,7 +71,7 @@ class AskedModel:
         self.page = len(some)  # fewer, where a backend answers about the first sample only
         return some
 
-    async def _ask_about_one(self, sample: ChosenSample) -> list[Answer]:
+    async def _ask_about_one(self, sample: JobSample) -> list[Answer]:
         try:
             found = await self.protocol.predict([sample])
         except Unanswered as error:
@@ -79,7 +79,7 @@ class AskedModel:
         self.failures = 0
         return found or [Answer(sample)]
 
-    def _failed(self, sample: ChosenSample, error: Unanswered) -> Answer:
+    def _failed(self, sample: JobSample, error: Unanswered) -> Answer:
         self.failures += 1
         if self.failures >= MAX_FAILURES:
             message = (

@@ -3,7 +3,7 @@
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 
-from db.auto_labelling.chosen import ChosenSample, LabelledDataset
+from db.auto_labelling.job_samples import JobSample, LabelledDataset
 from db.errors import Invalid, StorageError
 from db.exports.images import Images, Missing
 from db.storage import Stores
@@ -15,9 +15,7 @@ GONE = "The file no longer exists."
 class ImageBytes:
     images: Images
 
-    async def parts(
-        self, samples: Sequence[ChosenSample]
-    ) -> AsyncGenerator[list[tuple[ChosenSample, bytes | str]], None]:
+    async def parts(self, samples: Sequence[JobSample]) -> AsyncGenerator[list[tuple[JobSample, bytes | str]], None]:
         """Each sample with its bytes, or with a sentence that says why there are none. Raises StorageError."""
         if gone := [each for each in samples if not each.is_present]:
             yield [(sample, GONE) for sample in gone]

@@ -4,7 +4,7 @@ import time
 from dataclasses import dataclass
 from typing import Final
 
-from db.auto_labelling.chosen import ChosenSample
+from db.auto_labelling.job_samples import JobSample
 from db.formats.images import SUFFIX_OF, is_shown
 from db.identity.urls import Links, Signer
 
@@ -19,12 +19,12 @@ class ImageUrls:
     base: str
     token_id: int
 
-    def shown(self, sample: ChosenSample) -> str:
+    def shown(self, sample: JobSample) -> str:
         """Of the image as browsers show it, which may be a rendition."""
         suffix = SUFFIX_OF[sample.format] if sample.format is not None and _is_shown(sample) else ".jpg"
         return self._links().image(sample.source_id, suffix)
 
-    def stored(self, sample: ChosenSample) -> str:
+    def stored(self, sample: JobSample) -> str:
         """Of the file itself."""
         if _is_shown(sample) or sample.format is None:
             return self.shown(sample)
@@ -34,7 +34,7 @@ class ImageUrls:
         return self.signer.links(self.base, self.token_id, time.time())
 
 
-def _is_shown(sample: ChosenSample) -> bool:
+def _is_shown(sample: JobSample) -> bool:
     if sample.format is None:
         return True
     width, height = sample.raster.size if sample.raster is not None else (None, None)

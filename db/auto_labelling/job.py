@@ -11,13 +11,13 @@ from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass, field
 from typing import Final
 
-from db.auto_labelling import built_in, chosen, http_models, onnx
+from db.auto_labelling import built_in, http_models, job_samples, onnx
 from db.auto_labelling.allowed import AllowedModels
 from db.auto_labelling.answers import Answer, Guess, SuggestingModel
 from db.auto_labelling.batches import Batches
-from db.auto_labelling.chosen import LabelledDataset
 from db.auto_labelling.features import open_features
 from db.auto_labelling.image_bytes import open_images
+from db.auto_labelling.job_samples import LabelledDataset
 from db.auto_labelling.models import BuiltInModel, HttpModel, OnnxModel
 from db.auto_labelling.requests import model_of
 from db.concurrency_limits import one_ahead
@@ -57,7 +57,7 @@ class Tools:
 
 
 async def run(database: Database, job: Claim, tools: Tools) -> None:
-    dataset, batches = await chosen.begin(database, job), Batches(database, job)
+    dataset, batches = await job_samples.begin(database, job), Batches(database, job)
     async with AsyncExitStack() as stack:
         model = await _opened(stack, batches, dataset, tools)
         await Labelling(batches, dataset, model).run()
@@ -144,7 +144,7 @@ class Labelling:
 
     async def _answered(self) -> AsyncGenerator[tuple[int, list[Answer]], None]:
         after = self.job.checkpoint["number"]
-        async with aclosing(chosen.pages(self.batches.database, self.job, self.model.page, after=after)) as pages:
+        async with aclosing(job_samples.pages(self.batches.database, self.job, self.model.page, after=after)) as pages:
             async for number, samples in pages:
                 yield number, await self.model.answers(samples) if samples else []
 

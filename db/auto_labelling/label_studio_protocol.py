@@ -9,9 +9,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from db.auto_labelling.answers import Answer, Guess
-from db.auto_labelling.chosen import ChosenSample, LabelledDataset
 from db.auto_labelling.http_client import Client, Unanswered
 from db.auto_labelling.image_urls import ImageUrls
+from db.auto_labelling.job_samples import JobSample, LabelledDataset
 from db.auto_labelling.models import FIRST_VERSION, as_version
 from db.errors import ModelUnavailable
 from db.formats.datasets import label_studio
@@ -61,7 +61,7 @@ class LabelStudioProtocol:
             return
         self.version = as_version(found.get("model_version")) if isinstance(found, dict) else None
 
-    async def predict(self, samples: Sequence[ChosenSample]) -> list[Answer]:
+    async def predict(self, samples: Sequence[JobSample]) -> list[Answer]:
         body = {
             "tasks": [{"id": each.id, "data": {"image": self.urls.shown(each)}} for each in samples],
             "project": self.project,
@@ -76,7 +76,7 @@ class LabelStudioProtocol:
         pairs = zip(samples, results, strict=False)
         return [answer for sample, result in pairs for answer in self._answers(sample, result)]
 
-    def _answers(self, sample: ChosenSample, result: object) -> Iterator[Answer]:
+    def _answers(self, sample: JobSample, result: object) -> Iterator[Answer]:
         predictions = [each for each in (result if isinstance(result, list) else [result]) if each is not None]
         guesses, problems, version = list[Guess](), list[str](), self.version
         for each in predictions:
@@ -89,7 +89,7 @@ class LabelStudioProtocol:
             problems += wrong
         yield Answer(sample, guesses, problems, bool(guesses or not problems), version or FIRST_VERSION)
 
-    def _guesses(self, sample: ChosenSample, prediction: Mapping[str, Any]) -> tuple[list[Guess], list[str]]:
+    def _guesses(self, sample: JobSample, prediction: Mapping[str, Any]) -> tuple[list[Guess], list[str]]:
         raster = sample.raster or UNKNOWN_SIZE
         record = of_prediction(prediction, self.dataset.type, raster.upright)
         if sample.raster is None and any(each.shape is not None for each in record.annotations or ()):

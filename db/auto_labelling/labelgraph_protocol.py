@@ -13,9 +13,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from db.auto_labelling.answers import Answer, Guess
-from db.auto_labelling.chosen import ChosenSample, LabelledDataset
 from db.auto_labelling.http_client import Client, Unanswered
 from db.auto_labelling.image_urls import ImageUrls
+from db.auto_labelling.job_samples import JobSample, LabelledDataset
 from db.auto_labelling.models import FIRST_VERSION, as_version
 from db.errors import Invalid
 from db.formats import shapes
@@ -32,7 +32,7 @@ class LabelgraphProtocol:
     async def begin(self) -> None:
         """The first samples show whether the model is ready."""
 
-    async def predict(self, samples: Sequence[ChosenSample]) -> list[Answer]:
+    async def predict(self, samples: Sequence[JobSample]) -> list[Answer]:
         body = {
             "dataset": {"name": self.dataset.name, "type": self.dataset.type},
             "labels": self.labels,
@@ -46,19 +46,19 @@ class LabelgraphProtocol:
         by_id = {str(item.get("id")): item for item in items}
         return [self._answer(each, by_id.get(str(each.id)), version) for each in samples]
 
-    def _asked(self, sample: ChosenSample) -> dict[str, Any]:
+    def _asked(self, sample: JobSample) -> dict[str, Any]:
         asked: dict[str, Any] = {"id": str(sample.id), "path": sample.path, "url": self.urls.stored(sample)}
         if sample.raster is not None:
             width, height = sample.raster.size
             asked |= {"width": width, "height": height, "orientation": sample.raster.orientation}
         return asked
 
-    def _answer(self, sample: ChosenSample, item: Mapping[str, Any] | None, version: str) -> Answer:
+    def _answer(self, sample: JobSample, item: Mapping[str, Any] | None, version: str) -> Answer:
         if item is None:
             return Answer.failed(sample, "The model did not answer about it.")
         if item.get("error") is not None:
-            told = excerpt(item["error"], MAX_ERROR) if isinstance(item["error"], str) else "it gives no reason."
-            return Answer.failed(sample, f"The model could not answer about it: {told}")
+            reason = excerpt(item["error"], MAX_ERROR) if isinstance(item["error"], str) else "it gives no reason."
+            return Answer.failed(sample, f"The model could not answer about it: {reason}")
         given, guesses, problems = item.get("annotations"), list[Guess](), list[str]()
         if not isinstance(given, list):
             return Answer.failed(sample, "The model's answer about it has no list `annotations`.")
@@ -69,7 +69,7 @@ class LabelgraphProtocol:
                 problems.append(refused.message)
         return Answer(sample, guesses, tuple(dict.fromkeys(problems)), bool(guesses or not problems), version)
 
-    def _guess(self, sample: ChosenSample, given: object) -> Guess:
+    def _guess(self, sample: JobSample, given: object) -> Guess:
         """Raises Invalid."""
         if not isinstance(given, dict):
             raise Invalid("An annotation is an object.")
@@ -80,7 +80,7 @@ class LabelgraphProtocol:
         shape = given.get("shape")
         return Guess(label, confidence, None if shape is None else self._shape(sample, shape))
 
-    def _shape(self, sample: ChosenSample, given: object) -> shapes.Shape:
+    def _shape(self, sample: JobSample, given: object) -> shapes.Shape:
         if not isinstance(given, dict):
             raise Invalid("`shape` is an object.")
         if sample.raster is None:

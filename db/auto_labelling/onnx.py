@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Final
 
 from db.auto_labelling.allowed import AllowedModels
 from db.auto_labelling.answers import Answer, Guess
-from db.auto_labelling.chosen import ChosenSample, LabelledDataset
 from db.auto_labelling.image_bytes import ImageBytes
+from db.auto_labelling.job_samples import JobSample, LabelledDataset
 from db.auto_labelling.models import OnnxModel
 from db.concurrency_limits import gather_or_cancel
 from db.errors import Invalid, ModelUnavailable
@@ -42,14 +42,14 @@ class OnnxSuggestions:
     def name(self) -> str:
         return self.model.name
 
-    async def answers(self, samples: Sequence[ChosenSample]) -> list[Answer]:
+    async def answers(self, samples: Sequence[JobSample]) -> list[Answer]:
         found: dict[int, Answer] = {}
         async for part in self.images.parts(samples):
             for answer in await gather_or_cancel(self._answer(sample, data) for sample, data in part):
                 found[answer.sample.number] = answer
         return [found[each.number] for each in samples]
 
-    async def _answer(self, sample: ChosenSample, data: bytes | str) -> Answer:
+    async def _answer(self, sample: JobSample, data: bytes | str) -> Answer:
         from db.vision.onnx_file import ModelError
 
         if isinstance(data, str):

@@ -27,7 +27,7 @@ MODEL: Final[TypeAdapter[AnyModel]] = TypeAdapter(BuiltInModel | OnnxModel | Htt
 WITHOUT_LABELS: Final = SampleFilter(or_=(SampleFilter(state="UNLABELED"), SampleFilter(state="PENDING")))
 MAX_LABELS: Final = 1_000  # that a job is confined to
 MIN_EXAMPLES, MIN_LABELS = 5, 2  # labelled samples of a label, and labels that have so many
-MAX_NAMED, MAX_TOLD = 100, 10  # labels with their counts, in the details of an error and in its sentence
+MAX_NAMED, MAX_IN_MESSAGE = 100, 10  # labels with their counts, in the details of an error and in its sentence
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,10 +119,10 @@ def expect_examples(counts: Sequence[LabelCount]) -> None:
     """Raises Invalid unless enough labels have enough examples."""
     if sum(each.samples >= MIN_EXAMPLES for each in counts) < MIN_LABELS:
         most = sorted(counts, key=lambda each: -each.samples)
-        told = ", ".join(f"`{each.name}` {each.samples:,}" for each in most[:MAX_TOLD])
+        first = ", ".join(f"`{each.name}` {each.samples:,}" for each in most[:MAX_IN_MESSAGE])
         message = (
             f"The built-in model learns from at least {MIN_LABELS} labels, each of {MIN_EXAMPLES} labelled samples or "
-            f"more; label some more. The labels are of: {told or 'none'}{', …' if most[MAX_TOLD:] else ''}."
+            f"more; label some more. The labels are of: {first or 'none'}{', …' if most[MAX_IN_MESSAGE:] else ''}."
         )
         named = [{"name": each.name, "sampleCount": each.samples} for each in most[:MAX_NAMED]]
         raise Invalid(message, labels=named, least=MIN_EXAMPLES)

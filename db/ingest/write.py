@@ -128,7 +128,7 @@ class Writer:
         await self._annotate(annotations, ids)
         if has_models:
             selected = LockedSamples(self.dataset_id, len(relabeled), relabeled)
-            await verdicts.settle(self.session, selected, self.change)
+            await verdicts.accept_agreeing(self.session, selected, self.change)
             await verdicts.take_back(self.session, selected, "CORRECTED", self.change)
         await self._update_samples(decisions.updated)
         await self._refresh_suggested(

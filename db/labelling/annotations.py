@@ -17,7 +17,7 @@ OF_LABELS: Final = "a.label_id + 0 = ANY(:labels::bigint[])"
 OTHER_LABELS: Final = "a.label_id <> ALL(:labels::bigint[])"
 
 # Of a whole image, what goes where a sample has both labels, before one is replaced by the other. A model's suggestion
-# of what is confirmed stays, for `verdicts.settle`.
+# of what is confirmed stays, for `verdicts.accept_agreeing`.
 DUPLICATE: Final = """a.shape IS NULL AND (
     a.label_id + 0 = :before AND EXISTS (
         SELECT FROM annotation other WHERE other.sample_id = a.sample_id AND other.label_id + 0 = :after
@@ -46,7 +46,7 @@ async def add_labels(
         await samples.run(session, SQL.confirm.format(condition=OF_LABELS), **values)
     await samples.run(session, SQL.add_labels, **values)
     if flags.has_pending and flags.has_models:
-        await verdicts.settle(session, samples, change)
+        await verdicts.accept_agreeing(session, samples, change)
 
 
 async def confirm(
@@ -65,7 +65,7 @@ async def confirm(
     written = {"dataset_id": samples.dataset_id, "actor": actor, "since": change.revision}
     await samples.run(session, statement, **values, **written)
     if of_several:
-        await verdicts.settle(session, samples, change)
+        await verdicts.accept_agreeing(session, samples, change)
 
 
 async def remove_labels(session: AsyncSession, samples: LockedSamples, labels: list[int]) -> None:
@@ -114,7 +114,7 @@ async def replace_label(
     await samples.run(session, SQL.remove_duplicates.format(duplicate=duplicate), **both)
     await samples.run(session, SQL.replace_label, **both, since=change.revision, actor=actor)
     if flags.has_models:
-        await verdicts.settle(session, samples, change)
+        await verdicts.accept_agreeing(session, samples, change)
     if flags.has_models and actor is not None:
         await verdicts.take_back(session, samples, "CORRECTED", change)
 

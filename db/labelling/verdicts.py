@@ -67,7 +67,7 @@ async def add_for(
         await sql.run(session, SQL.add_for, only_confirmed=only_confirmed, **values)
 
 
-async def settle(session: AsyncSession, samples: LockedSamples, change: RecordedChange) -> None:
+async def accept_agreeing(session: AsyncSession, samples: LockedSamples, change: RecordedChange) -> None:
     """After people labelled: suggestions of what is confirmed now were right, and go."""
     await add(session, samples, "ACCEPTED", change, AGREES)
     await samples.run(session, SQL.delete_agreeing, since=change.revision)

@@ -1,9 +1,9 @@
 """A classifier of features, fitted in less than a second: linear discriminant analysis whose covariance is shrunk.
 
 With few images and many numbers of each, a covariance cannot be estimated: it is drawn towards a multiple of the
-identity, as far as Ledoit and Wolf say. For several labels an image, each label is told from the rest, with the
-covariance of all images. How sure the discriminants are is not to be believed: they are divided by a temperature, which
-`db.vision.evaluation` finds.
+identity, as far as Ledoit and Wolf say. For several labels an image, each label is distinguished from the rest, with
+the covariance of all images. How sure the discriminants are is not to be believed: they are divided by a temperature,
+which `db.vision.evaluation` finds.
 """
 
 from dataclasses import dataclass, field

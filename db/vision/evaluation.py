@@ -1,4 +1,4 @@
-"""How good a classifier is, told before anybody trusts it: by classifying each labelled image with the others.
+"""How good a classifier is, known before anybody trusts it: by classifying each labelled image with the others.
 
 The images are divided into five parts, and each part is classified by what the four others taught. That takes 0.4 s for
 1,000 images, and 10 s for 10,000.

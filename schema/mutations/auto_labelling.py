@@ -42,7 +42,7 @@ class HttpModelInput:
     )
     label_config: str | None = strawberry.field(
         default=None,
-        description="For LABEL_STUDIO, the labelling configuration (XML) that the model is told. Null: one made of "
+        description="For LABEL_STUDIO, the labelling configuration (XML) that is sent to the model. Null: one made of "
         "the dataset's labels.",
     )
 

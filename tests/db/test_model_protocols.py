@@ -8,9 +8,9 @@ import pytest
 
 from db.auto_labelling.allowed import AllowedModels, ModelHost
 from db.auto_labelling.answers import Answer, Guess
-from db.auto_labelling.chosen import ChosenSample, LabelledDataset
 from db.auto_labelling.http_client import Client, Unanswered
 from db.auto_labelling.image_urls import ImageUrls
+from db.auto_labelling.job_samples import JobSample, LabelledDataset
 from db.auto_labelling.label_studio_protocol import LabelStudioProtocol
 from db.auto_labelling.labelgraph_protocol import LabelgraphProtocol
 from db.auto_labelling.models import as_version
@@ -20,7 +20,7 @@ from db.identity.urls import Signer
 from db.jobs import Claim
 from db.labelling.suggestions.models import LENGTH
 
-SAMPLE = ChosenSample(1, 7, "a/1.jpg", (), 70, "a/1.jpg", "e", 100, "c", "JPEG", True, Raster(200, 100))
+SAMPLE = JobSample(1, 7, "a/1.jpg", (), 70, "a/1.jpg", "e", 100, "c", "JPEG", True, Raster(200, 100))
 TURNED = replace(SAMPLE, number=2, id=8, raster=Raster(200, 100, 6))
 UNKNOWN = replace(SAMPLE, number=3, id=9, raster=None)
 URLS = ImageUrls(Signer(b"secret", 60), "https://labels.example.com", 3)
@@ -54,7 +54,7 @@ def studio(answer: object, kind: str = "OBJECT_DETECTION", **more: Any) -> tuple
     return LabelStudioProtocol(cast(Client, client), JOB, dataset(kind), labels, **values), client
 
 
-async def told(result: object, *samples: ChosenSample, kind: str = "OBJECT_DETECTION") -> list[Answer]:
+async def predicted(result: object, *samples: JobSample, kind: str = "OBJECT_DETECTION") -> list[Answer]:
     protocol, _ = studio({"results": result}, kind)
     return await protocol.predict(samples or (SAMPLE,))
 
@@ -106,9 +106,9 @@ async def test_a_backend_without_a_setup_is_used_as_it_is() -> None:
 
 
 async def test_boxes_are_percentages_of_the_upright_image() -> None:
-    [answer] = await told([{"result": [box(10, 20, 30, 40)], "model_version": "v2"}])
+    [answer] = await predicted([{"result": [box(10, 20, 30, 40)], "model_version": "v2"}])
     assert (answer.guesses, answer.version) == ([Guess("cat", 0.75, BoundingBox(20, 20, 80, 60))], "v2")
-    [answer] = await told([{"result": [box(10, 20, 30, 40, original_width=999, original_height=1)]}], TURNED)
+    [answer] = await predicted([{"result": [box(10, 20, 30, 40, original_width=999, original_height=1)]}], TURNED)
     assert answer.guesses[0].shape == BoundingBox(40, 60, 120, 90)  # upright it is 100 × 200
     assert answer.version == "1"
 
@@ -116,14 +116,14 @@ async def test_boxes_are_percentages_of_the_upright_image() -> None:
 async def test_shapes_that_reach_beyond_the_image_are_cut_there() -> None:
     points = [[-5, -5], [50, -5], [50, 105]]
     polygon = {"type": "polygonlabels", "value": {"points": points, "polygonlabels": ["dog"], "closed": True}}
-    [answer] = await told([{"result": [box(-10, 0, 60, 110), polygon], "score": 0.6}])
+    [answer] = await predicted([{"result": [box(-10, 0, 60, 110), polygon], "score": 0.6}])
     cut = Polygon((Position(0, 0), Position(100, 0), Position(100, 100)))
     assert answer.guesses == [Guess("cat", 0.75, BoundingBox(0, 0, 100, 100)), Guess("dog", 0.6, cut)]
 
 
 async def test_a_task_may_have_several_predictions_or_none() -> None:
     first, second = {"result": [box(0, 0, 10, 10)]}, {"result": [box(0, 0, 20, 20)], "model_version": 4}
-    answers = await told([[first, second], None, {"result": []}], SAMPLE, TURNED, UNKNOWN)
+    answers = await predicted([[first, second], None, {"result": []}], SAMPLE, TURNED, UNKNOWN)
     assert [len(each.guesses) for each in answers] == [2, 0, 0]
     assert all(each.is_answered and not each.problems for each in answers)
     assert answers[0].version == "4"
@@ -131,7 +131,7 @@ async def test_a_task_may_have_several_predictions_or_none() -> None:
 
 async def test_what_has_no_score_has_the_least_confidence_that_is_asked_for() -> None:
     result = {"result": [{"type": "choices", "value": {"choices": ["cat", "dog"]}}]}
-    [answer] = await told([result], kind="IMAGE_CLASSIFICATION")
+    [answer] = await predicted([result], kind="IMAGE_CLASSIFICATION")
     assert answer.guesses == [Guess("cat", 0.5), Guess("dog", 0.5)]
 
 
@@ -147,13 +147,13 @@ async def test_what_has_no_score_has_the_least_confidence_that_is_asked_for() ->
     ],
 )
 async def test_a_bad_prediction_is_a_problem_of_its_sample(result: object, problem: str) -> None:
-    bad, good = await told([result, {"result": [box(0, 0, 1, 1)]}], SAMPLE, TURNED)
+    bad, good = await predicted([result, {"result": [box(0, 0, 1, 1)]}], SAMPLE, TURNED)
     assert problem in " ".join(bad.problems)
     assert (bad.is_answered, len(good.guesses)) == (False, 1)
 
 
 async def test_shapes_of_an_image_of_unknown_size_are_left_out() -> None:
-    [answer] = await told([{"result": [box(0, 0, 1, 1)]}], UNKNOWN)
+    [answer] = await predicted([{"result": [box(0, 0, 1, 1)]}], UNKNOWN)
     assert (answer.is_answered, answer.guesses) == (False, [])
     assert "sync the dataset" in answer.problems[0]
 

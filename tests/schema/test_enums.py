@@ -26,7 +26,7 @@ WRITTEN = {
         *("db/labelling/annotations.py", "db/labelling/suggestions/*.sql", "db/ingest/decide.py"),
         "db/ingest/uploads/*.py",
     ),
-    "ChangeKind": ("db/postgres/models.py",),
+    "ChangeKind": ("db/postgres/models/datasets.py",),
     "ErrorCode": ("db/**/*.py", "schema/**/*.py", "api/**/*.py"),
     "ImportNoticeKind": ("db/ingest/**/*.py",),
     "IgnoredReason": ("db/ingest/sync/*.py", "db/ingest/sync/*.sql", "db/storage/*.py"),

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from db.auto_labelling import chosen
+from db.auto_labelling import job_samples
 from db.auto_labelling.built_in import BuiltIn, Lesson
 from db.auto_labelling.features import Features
 from db.postgres.engine import Database
@@ -99,7 +99,7 @@ async def test_images_that_cannot_be_read_are_warnings(house: House) -> None:
 async def test_it_ends_where_too_few_images_are_left_to_learn_from(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(chosen, "MAX_EXAMPLES", 5)
+    monkeypatch.setattr(job_samples, "MAX_EXAMPLES", 5)
     job = await house.work()
     assert (job["status"], job["error"]["code"], job["suggestedCount"]) == ("FAILED", "VALIDATION_FAILED", 0)
     assert "`0` 2, `1` 2, `7` 1" in job["error"]["message"]

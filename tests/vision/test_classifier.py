@@ -1,4 +1,4 @@
-"""The classifier and its evaluation: against formulas written out, and against what it was not told."""
+"""The classifier and its evaluation: against formulas written out, and against what it was not evaluated."""
 
 import numpy as np
 import pytest
@@ -103,13 +103,13 @@ def test_probabilities_of_what_excludes_each_other_add_up_to_1() -> None:
 
 def test_an_evaluation_foretells_how_good_the_classifier_is() -> None:
     features, targets = drawn(30, noise=2.5)
-    told = evaluation.evaluate(features, targets)
-    fitted = classifier.fit(features, targets, temperature=told.temperature)
+    evaluated = evaluation.evaluate(features, targets)
+    fitted = classifier.fit(features, targets, temperature=evaluated.temperature)
     others, known = drawn(500, noise=2.5, seed=1)
     found = fitted.probabilities(others)
     right = found.argmax(axis=1) == known
-    assert 0.5 < told.accuracy < 1
-    assert told.accuracy == pytest.approx(right.mean(), abs=0.1)
+    assert 0.5 < evaluated.accuracy < 1
+    assert evaluated.accuracy == pytest.approx(right.mean(), abs=0.1)
     assert right.mean() - 0.2 < found.max(axis=1).mean() < right.mean() + 0.05, "it is as sure as it may be"
     untamed = classifier.fit(features, targets).probabilities(others)
     assert untamed.max(axis=1).mean() > right.mean() + 0.1, "and without a temperature it is not"
@@ -117,35 +117,35 @@ def test_an_evaluation_foretells_how_good_the_classifier_is() -> None:
 
 def test_an_evaluation_adds_up() -> None:
     features, targets = drawn(12, noise=2.5)
-    told = evaluation.evaluate(features, targets, count=LABELS + 1)
-    assert told.confusion is not None
-    table = np.array(told.confusion)
-    assert told.sample_count == table.sum() == 12 * LABELS
-    assert told.accuracy == np.trace(table) / table.sum()
-    for label, each in enumerate(told.labels):
+    evaluated = evaluation.evaluate(features, targets, count=LABELS + 1)
+    assert evaluated.confusion is not None
+    table = np.array(evaluated.confusion)
+    assert evaluated.sample_count == table.sum() == 12 * LABELS
+    assert evaluated.accuracy == np.trace(table) / table.sum()
+    for label, each in enumerate(evaluated.labels):
         assert each.support == table[label].sum() == (12 if label < LABELS else 0)
         assert each.recall == (table[label, label] / table[label].sum() if label < LABELS else None)
         got = table[:, label].sum()
         assert each.precision == (table[label, label] / got if got else None)
-    assert told.probabilities.argmax(axis=1).tolist() == [
-        best for row in told.probabilities.tolist() for best in [row.index(max(row))]
+    assert evaluated.probabilities.argmax(axis=1).tolist() == [
+        best for row in evaluated.probabilities.tolist() for best in [row.index(max(row))]
     ]
-    sure = told.probabilities.max(axis=1)
-    for threshold in told.thresholds:
+    sure = evaluated.probabilities.max(axis=1)
+    for threshold in evaluated.thresholds:
         above = sure >= threshold.confidence
         assert threshold.share == pytest.approx(above.mean())
         if above.any():
-            assert threshold.precision == (told.probabilities.argmax(axis=1) == targets)[above].mean()
+            assert threshold.precision == (evaluated.probabilities.argmax(axis=1) == targets)[above].mean()
         else:
             assert threshold.precision is None
-    assert evaluation.evaluate(features, targets, count=LABELS + 1) == told, "the same each time"
+    assert evaluation.evaluate(features, targets, count=LABELS + 1) == evaluated, "the same each time"
 
 
 def test_nobody_is_certain_after_a_few_images() -> None:
     features, targets = drawn(5, noise=0.1)
-    told = evaluation.evaluate(features, targets)
-    fitted = classifier.fit(features, targets, temperature=told.temperature)
-    assert told.accuracy == 1
+    evaluated = evaluation.evaluate(features, targets)
+    fitted = classifier.fit(features, targets, temperature=evaluated.temperature)
+    assert evaluated.accuracy == 1
     assert 0.8 < fitted.probabilities(features).max() < 0.99
 
 
@@ -171,14 +171,14 @@ def test_each_part_has_its_share_of_each_label() -> None:
 
 def test_several_labels_of_an_image_are_found_one_by_one() -> None:
     features, targets = several(300)
-    told = evaluation.evaluate(features, targets)
+    evaluated = evaluation.evaluate(features, targets)
     others, known = several(300, seed=1)
-    found = classifier.fit(features, targets, temperature=told.temperature).probabilities(others)
-    assert told.confusion is None
-    assert told.accuracy == pytest.approx(((found >= 0.5) == known).all(axis=1).mean(), abs=0.1)
-    assert [each.support for each in told.labels] == targets.sum(axis=0).tolist()
-    assert all((each.precision or 0) > 0.7 and (each.recall or 0) > 0.7 for each in told.labels)
-    best = told.thresholds[-3]
+    found = classifier.fit(features, targets, temperature=evaluated.temperature).probabilities(others)
+    assert evaluated.confusion is None
+    assert evaluated.accuracy == pytest.approx(((found >= 0.5) == known).all(axis=1).mean(), abs=0.1)
+    assert [each.support for each in evaluated.labels] == targets.sum(axis=0).tolist()
+    assert all((each.precision or 0) > 0.7 and (each.recall or 0) > 0.7 for each in evaluated.labels)
+    best = evaluated.thresholds[-3]
     assert best.confidence == 0.9
     assert (best.precision or 0) > 0.95
 
@@ -186,10 +186,10 @@ def test_several_labels_of_an_image_are_found_one_by_one() -> None:
 def test_a_label_that_all_images_or_none_have_does_no_harm() -> None:
     features, targets = several(60)
     targets = np.column_stack([targets, np.ones(60, bool), np.zeros(60, bool)])
-    told: Evaluation = evaluation.evaluate(features, targets)
-    assert np.isfinite(told.probabilities).all()
-    assert told.probabilities[:, 3].min() > 0.9
-    assert told.probabilities[:, 4].max() < 0.1
+    evaluated: Evaluation = evaluation.evaluate(features, targets)
+    assert np.isfinite(evaluated.probabilities).all()
+    assert evaluated.probabilities[:, 3].min() > 0.9
+    assert evaluated.probabilities[:, 4].max() < 0.1
 
 
 def test_labels_of_images_are_numbers_or_marks() -> None:

@@ -217,7 +217,7 @@ async def annotate(
     else:
         await _judge(session, plan, change)
         await _write(session, changing, plan, label_ids, change, by)
-        await verdicts.settle(session, changing, change)
+        await verdicts.accept_agreeing(session, changing, change)
         await verdicts.take_back(session, changing, "REJECTED", change)
     await annotations.refresh_derived_state(session, changing, change, actor=by.name)
     return replace(unchanged, changed=changing.count, change=change.id)

@@ -82,16 +82,16 @@ class Criteria:
 
     def of_samples(self, dataset_id: int) -> ColumnElement[bool]:
         """Whether a sample has such a suggestion."""
-        wanted = [col(Annotation.dataset_id) == dataset_id, not_(col(Annotation.confirmed))]
+        meets = [col(Annotation.dataset_id) == dataset_id, not_(col(Annotation.confirmed))]
         if self.label_ids is not None:
-            wanted.append(col(Annotation.label_id) == _any(self.label_ids))
+            meets.append(col(Annotation.label_id) == _any(self.label_ids))
         if self.model_ids is not None:
-            wanted.append(col(Annotation.model_id) == _any(self.model_ids))
+            meets.append(col(Annotation.model_id) == _any(self.model_ids))
         if self.lowest is not None:
-            wanted.append(col(Annotation.confidence) >= self.lowest)
+            meets.append(col(Annotation.confidence) >= self.lowest)
         if self.highest is not None:
-            wanted.append(col(Annotation.confidence) <= self.highest)
-        return col(Sample.id).in_(select(Annotation.sample_id).where(*wanted))
+            meets.append(col(Annotation.confidence) <= self.highest)
+        return col(Sample.id).in_(select(Annotation.sample_id).where(*meets))
 
 
 def _any(ids: Sequence[int]) -> ColumnElement[Any]:

@@ -44,11 +44,11 @@ async def versions(session: AsyncSession, dataset_id: int, name: str) -> dict[st
 
 async def find(session: AsyncSession, dataset_id: int, models: Sequence[ModelName]) -> list[int]:
     """The ids of these models. Raises NotFound."""
-    wanted = list(dict.fromkeys(each.checked() for each in models))
-    values = {"names": [each.name for each in wanted], "versions": [each.version for each in wanted]}
+    distinct = list(dict.fromkeys(each.checked() for each in models))
+    values = {"names": [each.name for each in distinct], "versions": [each.version for each in distinct]}
     rows = await sql.run(session, SQL.find, dataset_id=dataset_id, **values)
     found = {ModelName(row["name"], row["version"]): row["id"] for row in rows}
-    for each in wanted:
+    for each in distinct:
         if each not in found:
             raise NotFound(
                 f"No model `{excerpt(each.name)}` of version `{excerpt(each.version)}` has suggested anything in this "

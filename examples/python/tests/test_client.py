@@ -163,11 +163,11 @@ class Writing(Case):
         assert failed.exception.code == "VALIDATION_FAILED"
 
     def test_progress_is_told(self) -> None:
-        told: list[tuple[str, float | None]] = []
+        reported: list[tuple[str, float | None]] = []
         dataset = make_dataset()
         job: SyncJob = self.client.sync_dataset(SyncDatasetInput(dataset_id=dataset.id)).job
-        self.client.wait(job, progress=lambda what, fraction: told.append((what, fraction)))
-        assert told[-1] == ("SyncJob", 1)
+        self.client.wait(job, progress=lambda what, fraction: reported.append((what, fraction)))
+        assert reported[-1] == ("SyncJob", 1)
 
 
 class Uploads(Case):

@@ -131,14 +131,14 @@ def _annotation(item: Mapping[str, Any], index: int, kind: str) -> ParsedAnnotat
     shape = None if kind == "IMAGE_CLASSIFICATION" else _shape(item)
     confidence = item.get("confidence", item.get("score"))
     color, shortcut, pose = item.get("color"), item.get("shortcut"), item.get("pose")
-    flags = {name: item.get(said) is True for name, said in FLAGS.items()}
+    flags = {name: item.get(field) is True for name, field in FLAGS.items()}
     # In ours, which say whether a label is confirmed, what is left out is not so; elsewhere it is not said.
-    told = set(ATTRIBUTES) if "isConfirmed" in item else {n for n, s in (*FLAGS.items(), ("pose", "pose")) if s in item}
+    said = set(ATTRIBUTES) if "isConfirmed" in item else {n for n, s in (*FLAGS.items(), ("pose", "pose")) if s in item}
     return ParsedAnnotation(
         values.text(label, "label"),
         shape,
         values.confidence(confidence),
-        Attributes(**flags, pose=values.text(pose, "pose")[:MAX_POSE] if pose else None, said=frozenset(told)),
+        Attributes(**flags, pose=values.text(pose, "pose")[:MAX_POSE] if pose else None, said=frozenset(said)),
         index,
         _author(item),
         names.color(color) if isinstance(color, str) else None,

@@ -333,7 +333,7 @@ class HttpModelInput(InputModel):
     name: Optional[str] = None
     "Name of the model among those of the dataset. Null: its host and port. The version is the one that the model says."
     label_config: Optional[str] = None
-    "For LABEL_STUDIO, the labelling configuration (XML) that the model is told. Null: one made of the dataset's labels."
+    "For LABEL_STUDIO, the labelling configuration (XML) that is sent to the model. Null: one made of the dataset's labels."
 
 
 class ImportAnnotationsInput(InputModel):

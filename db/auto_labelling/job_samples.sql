@@ -23,19 +23,19 @@ WHERE auto_label.job_id = :job_id AND dataset.deleted_at IS NULL
 
 -- name: samples
 -- Of a sample that is deleted by now only the number.
-SELECT chosen.number, sample.id, sample.path, sample.label_ids, source.id AS source_id, source.path AS source_path,
+SELECT listed.number, sample.id, sample.path, sample.label_ids, source.id AS source_id, source.path AS source_path,
        source.etag, source.size, coalesce(source.content_hash, source.etag) AS content, source.format,
        source.status = 'PRESENT' AS is_present, source.width, source.height, source.orientation
-FROM auto_label_sample AS chosen
-LEFT JOIN (sample JOIN source ON source.id = sample.source_id) ON sample.id = chosen.sample_id
-WHERE chosen.job_id = :job_id AND chosen.number > :after AND chosen.number <= :last
-ORDER BY chosen.number
+FROM auto_label_sample AS listed
+LEFT JOIN (sample JOIN source ON source.id = sample.source_id) ON sample.id = listed.sample_id
+WHERE listed.job_id = :job_id AND listed.number > :after AND listed.number <= :last
+ORDER BY listed.number
 
 -- name: examples
-SELECT chosen.number, chosen.label_ids AS targets, sample.id, sample.path, sample.label_ids, source.id AS source_id,
+SELECT listed.number, listed.label_ids AS targets, sample.id, sample.path, sample.label_ids, source.id AS source_id,
        source.path AS source_path, source.etag, source.size, coalesce(source.content_hash, source.etag) AS content,
        source.format, source.status = 'PRESENT' AS is_present, source.width, source.height, source.orientation
-FROM auto_label_example AS chosen
-LEFT JOIN (sample JOIN source ON source.id = sample.source_id) ON sample.id = chosen.sample_id
-WHERE chosen.job_id = :job_id AND chosen.number > :after AND chosen.number <= :last
-ORDER BY chosen.number
+FROM auto_label_example AS listed
+LEFT JOIN (sample JOIN source ON source.id = sample.source_id) ON sample.id = listed.sample_id
+WHERE listed.job_id = :job_id AND listed.number > :after AND listed.number <= :last
+ORDER BY listed.number

@@ -1,5 +1,5 @@
 """The samples of an auto labelling, fixed in one statement when it begins, and read page by page as they are by then:
-those that are deleted meanwhile are left out."""
+those that are deleted in between are left out."""
 
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ from db.queries.plan import DIALECT
 
 SQL: Final = sql.load(__file__)
 MAX_EXAMPLES: Final = 10_000  # labelled samples that the built-in model learns from: as many of each label as there are
-CHOSEN: Final = named_table("auto_label_sample", *map(column, ("job_id", "number", "sample_id")))
+TABLE: Final = named_table("auto_label_sample", *map(column, ("job_id", "number", "sample_id")))
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class LabelledDataset:
 
 
 @dataclass(frozen=True, slots=True)
-class ChosenSample:
+class JobSample:
     """A sample, and its image as it was last read. `content`: a hash of it. `raster` is None where nobody knows it."""
 
     number: int
@@ -65,7 +65,7 @@ async def begin(database: Database, job: Claim) -> LabelledDataset:
         of_dataset = select(col(Sample.id)).where(col(Sample.dataset_id) == job.dataset_id, meets)
         found = of_dataset.order_by(col(Sample.id)).limit(job.arguments["limit"]).subquery("found")
         numbered = select(literal(job.id, BigInteger), func.row_number().over(order_by=found.c.id), found.c.id)
-        statement = insert(CHOSEN).from_select(["job_id", "number", "sample_id"], numbered).compile(dialect=DIALECT)
+        statement = insert(TABLE).from_select(["job_id", "number", "sample_id"], numbered).compile(dialect=DIALECT)
         values = [statement.params[name] for name in statement.positiontup or ()]
         await batch.execute_long(str(statement), *values)
         if job.arguments["model"]["kind"] == "BUILT_IN":
@@ -85,7 +85,7 @@ async def begin(database: Database, job: Claim) -> LabelledDataset:
 
 async def pages(
     database: Database, job: Claim, size: int, *, after: int
-) -> AsyncGenerator[tuple[int, list[ChosenSample]], None]:
+) -> AsyncGenerator[tuple[int, list[JobSample]], None]:
     """The selected samples behind a number, and the number of the last one in each page."""
     async for last, rows in _pages(database, job, SQL.samples, after=after, size=size):
         yield last, list(map(_sample, rows))
@@ -93,7 +93,7 @@ async def pages(
 
 async def examples(
     database: Database, job: Claim, size: int
-) -> AsyncGenerator[list[tuple[ChosenSample, Sequence[int]]], None]:
+) -> AsyncGenerator[list[tuple[JobSample, Sequence[int]]], None]:
     """The labelled samples to learn from, each with the ids of the labels that it had when the job began."""
     async for _, rows in _pages(database, job, SQL.examples, after=0, size=size):
         yield [(_sample(row), row["targets"]) for row in rows]
@@ -111,8 +111,8 @@ async def _pages(
         yield rows[-1]["number"], [row for row in rows if row["id"] is not None]
 
 
-def _sample(row: asyncpg.Record) -> ChosenSample:
-    values: dict[str, Any] = {name: row[name] for name in ChosenSample.__slots__ if name != "raster"}
+def _sample(row: asyncpg.Record) -> JobSample:
+    values: dict[str, Any] = {name: row[name] for name in JobSample.__slots__ if name != "raster"}
     is_known = row["width"] is not None and row["height"] is not None
     raster = Raster(row["width"], row["height"], row["orientation"] or 1) if is_known else None
-    return ChosenSample(raster=raster, **values)
+    return JobSample(raster=raster, **values)
