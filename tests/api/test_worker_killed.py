@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from db.datasets import check
+from db.ingest.sync.stages import BATCH
 from db.postgres.engine import Database
 from tests.api.test_worker import has, has_added
 from tests.conftest import ROOT
@@ -128,7 +129,8 @@ async def test_a_worker_that_was_stopped_past_its_lease_writes_nothing_more(
     clean, gate = await clean_run(dataset), tmp_path / "gate"
     async with worker(dataset, gate) as first:
         job_id = await dataset.start()
-        await wait_until(has_added(dataset, job_id))
+        # Then it waits for the gate. Within a transaction it would keep its locks until Postgres ends its session.
+        await wait_until(has(dataset, job_id, added=2 * BATCH))
         first.send_signal(signal.SIGSTOP)
         await dataset.do("UPDATE job SET heartbeat_at = now() - interval '16 s' WHERE id = $1", job_id)
         async with worker(dataset):
