@@ -23,6 +23,7 @@ from db.postgres import sql
 from db.postgres.engine import Database
 
 SQL: Final = sql.load(__file__)
+ANALYZED: Final = 10_000  # entries after which the tables are analyzed
 MAX_NEW_LABELS: Final = 1_000  # that a job names
 COUNTED: Final[Mapping[NoticeKind, str]] = {
     "LABELS_KEPT": "kept",
@@ -78,14 +79,23 @@ async def merge_all(
         await _merge(batch, job, entries, policy, dry_run=dry_run)
         advance(batch, entries[-1].position)
 
-    ahead = asyncio.ensure_future(read(after))
+    merged, ahead = 0, asyncio.ensure_future(read(after))
     try:
         while entries := await ahead:
             ahead = asyncio.ensure_future(read(entries[-1].position))
             await in_batch(database, job, partial(write, entries=entries))
+            merged += len(entries)
     finally:
         ahead.cancel()
         await asyncio.gather(ahead, return_exceptions=True)
+    if merged >= ANALYZED and not dry_run:
+        await in_batch(database, job, _analyze)
+
+
+async def _analyze(batch: Batch) -> None:
+    """Autovacuum may not do it: it waits until a part of all datasets has changed. Of a dataset without statistics,
+    Postgres expects one sample, and reads all of them where it could look up each."""
+    await batch.execute_long("ANALYZE (SKIP_LOCKED) source, sample, annotation")
 
 
 async def _merge(batch: Batch, job: Claim, entries: Sequence[Entry], policy: Policy, *, dry_run: bool) -> None:

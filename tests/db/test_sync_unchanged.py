@@ -91,3 +91,18 @@ async def test_of_a_file_that_is_listed_twice_the_difference_counts(dataset: Dat
     dataset.store = usual
     assert counted(await dataset.sync())
     assert await dataset.sample("a.png") == before
+
+
+async def test_postgres_has_statistics_of_what_a_large_sync_added(
+    dataset: DatasetFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without them it takes a dataset for one without samples, and a sync that finds nothing reads all of them often."""
+    known = "SELECT tablename FROM pg_stats WHERE tablename IN ('source', 'sample') AND attname = 'path'"
+    monkeypatch.setattr("db.ingest.merge.ANALYZED", 2)
+    dataset.put("a.png")
+    await dataset.sync()
+    assert await dataset.rows(known) == []
+    dataset.put("b.png")
+    dataset.put("c.png")
+    await dataset.sync()
+    assert {row["tablename"] for row in await dataset.rows(known)} == {"source", "sample"}
