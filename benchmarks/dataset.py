@@ -18,11 +18,18 @@ class Made:
 
 
 async def make(url: str, *, samples: int = 1_000_000, labels: int = 50, name: str = "bench") -> Made:
-    """Fill a migrated database with one dataset. A million samples take about two minutes."""
+    """Fill a migrated database with one dataset. What can be added to whole tables is added at the end: that takes a
+    fraction of the time, and at ten million samples it is the difference between minutes and hours."""
     connection = await asyncpg.connect(engine.driver_url(url))
     try:
         async with connection.transaction():
+            added = await connection.fetch(ADDED_LAST)
+            for each in added:
+                await connection.execute(each["drop"])
             made = await fill(connection, samples, labels, name)
+            await connection.execute("SET LOCAL maintenance_work_mem = '1GB'")
+            for each in reversed(added):
+                await connection.execute(each["add"])
         await connection.execute("VACUUM ANALYZE")
     finally:
         await connection.close()
@@ -39,6 +46,18 @@ async def fill(connection: "asyncpg.Connection[asyncpg.Record]", samples: int, l
     await connection.execute(ANNOTATIONS, dataset_id)
     return Made(dataset_id=dataset_id, label_ids=tuple(row["id"] for row in found))
 
+
+# Foreign keys, and indexes that are no constraints, of the tables with a row for each sample.
+ADDED_LAST = """
+    WITH filled(name) AS (VALUES ('source'::regclass), ('sample'), ('annotation'))
+    SELECT format('ALTER TABLE %s DROP CONSTRAINT %I', conrelid::regclass, conname) AS drop,
+           format('ALTER TABLE %s ADD CONSTRAINT %I %s', conrelid::regclass, conname, pg_get_constraintdef(oid)) AS add
+    FROM pg_constraint WHERE conrelid IN (SELECT name FROM filled) AND contype = 'f'
+    UNION ALL
+    SELECT format('DROP INDEX %s', indexrelid::regclass), pg_get_indexdef(indexrelid)
+    FROM pg_index WHERE indrelid IN (SELECT name FROM filled)
+      AND NOT EXISTS (SELECT FROM pg_constraint WHERE conindid = indexrelid)
+"""
 
 DATASET = """
     INSERT INTO dataset (name, type, input_path, created_by, revision)
