@@ -6,7 +6,7 @@ from their type, in a tenth of the time. It accepts only values of the declared 
 graphql-core again, whose errors clients get.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 from weakref import WeakKeyDictionary
 
@@ -150,13 +150,23 @@ def _nullable(type_: Any, objects: dict[str, CoreSchema]) -> CoreSchema:
 def _non_null(type_: Any, objects: dict[str, CoreSchema]) -> CoreSchema:
     """Adds the input objects that it finds to `objects`, by name: they may contain each other."""
     if is_list_type(type_):
-        return core_schema.list_schema(_schema_of(type_.of_type, objects), strict=True)
+        items = _schema_of(type_.of_type, objects)
+        if is_input_object_type(get_named_type(type_)):
+            return core_schema.no_info_wrap_validator_function(_each, items)
+        return core_schema.list_schema(items, strict=True)
     if is_input_object_type(type_):
         if type_.name not in objects:
             objects[type_.name] = core_schema.any_schema()  # until it is known
             objects[type_.name] = _object(type_, objects)
         return core_schema.definition_reference_schema(type_.name)
     return SCALARS.get(type_) or core_schema.no_info_plain_validator_function(type_.coerce_input_value)
+
+
+def _each(values: Any, validate: Callable[[Any], Any]) -> list[Any]:
+    """One by one: within a list, pydantic-core would keep the interpreter, which the event loop waits for."""
+    if not isinstance(values, list):
+        raise ValueError
+    return [validate(value) for value in values]
 
 
 def _object(type_: GraphQLInputObjectType, objects: dict[str, CoreSchema]) -> CoreSchema:
