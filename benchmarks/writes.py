@@ -243,7 +243,7 @@ class Suggesting:
     async def suggest(self, ids: Sequence[int]) -> Measure:
         annotations = [{"label": "bulk", "confidence": 0.9}]
         samples = [{"sampleId": f"Sample:{id}", "annotations": annotations} for id in ids]
-        model = {"name": "bench", "version": "1"}
+        model = {"name": "bench", "modelVersion": "1"}
         return await self._measure(SUGGEST, len(ids), datasetId=self.arena.dataset_id, model=model, samples=samples)
 
     async def label(self, ids: Sequence[int]) -> Measure:

@@ -14,19 +14,12 @@ from db.formats.vectors import checked
 from db.history.changes import lock_dataset
 from db.identity.tokens import Identity
 from db.labelling.samples.selection import samples_at
+from db.labelling.suggestions.models import ModelName
 from db.postgres import sql
 from db.postgres.pgvector import IS_ENABLED, expect_enabled
 
 SQL: Final = sql.load(__file__)
 MAX_NAME: Final = 256  # characters of a model's name, and of its version
-
-
-@dataclass(frozen=True, slots=True)
-class ModelName:
-    """A model of a dataset."""
-
-    name: str
-    version: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,9 +95,9 @@ async def delete(session: AsyncSession, dataset_id: int, model: ModelName, *, by
 
 async def _checked(model: ModelName, samples: Sequence[SampleVector]) -> list[list[float]]:
     """The vectors. Others have their turn meanwhile: there may be a million numbers."""
-    for each, what in ((model.name, "name"), (model.version, "version")):
+    for each, what, field in ((model.name, "name", "name"), (model.version, "version", "modelVersion")):
         if not 1 <= len(each) <= MAX_NAME or not is_storable(each):
-            raise Invalid(f"A model's {what} has 1 to {MAX_NAME} characters.", path=f"model.{what}")
+            raise Invalid(f"A model's {what} has 1 to {MAX_NAME} characters.", path=f"model.{field}")
     if not samples:
         raise Invalid("No samples are given.", code="EMPTY_SELECTION")
     turns, vectors = Turns(20), list[list[float]]()

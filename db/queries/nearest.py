@@ -74,7 +74,7 @@ class Nearest:
         self._asked, self._likely, self._ranked = (context.name(each) for each in ("asked", "likely", "ranked"))
         name, version = (
             context.bind(Text(), _stored_name, model[each]) if model else sql("NULL::text")
-            for each in ("name", "version")
+            for each in ("name", "modelVersion")
         )
         found = func.embedding_near(
             state.dataset_id,

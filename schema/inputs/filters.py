@@ -259,7 +259,7 @@ def sample_filter(value: Mapping[str, Any]) -> filters.SampleFilter:
         return filters.IntFilter(**value)
 
     def by_suggestion(value: Mapping[str, Any]) -> suggestions.SuggestionFilter:
-        models = [suggestions.ModelFilter(**each) for each in value.get("models") or ()]
+        models = [suggestions.ModelFilter(each["name"], each["modelVersion"]) for each in value.get("models") or ()]
         bounds = value.get("confidence")
         return suggestions.SuggestionFilter(
             labels=value.get("labels") or None,

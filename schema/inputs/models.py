@@ -2,8 +2,14 @@
 
 import strawberry
 
+from db.labelling.suggestions.models import ModelName
+
 
 @strawberry.input(description="A model of a dataset.")
 class ModelInput:
     name: str = strawberry.field(description="Name of the model: 1–256 characters.")
-    version: str = strawberry.field(description="Version of the model: 1–256 characters.")
+    model_version: str = strawberry.field(description="Version of the model: 1–256 characters.")
+
+
+def model_name(input: ModelInput) -> ModelName:
+    return ModelName(input.name, input.model_version)

@@ -3,12 +3,12 @@
 import strawberry
 
 from db.embeddings import vectors
-from db.embeddings.vectors import ModelName, SampleVector
+from db.embeddings.vectors import SampleVector
 from db.errors import Invalid
 from schema.inputs.limits import MAX_ITEMS
-from schema.inputs.models import ModelInput
+from schema.inputs.models import ModelInput, model_name
 from schema.mutations.payloads import NOT_FOUND, NOT_FOUND_PATHS, OfDataset
-from schema.mutations.resolver import Info, number, values, write
+from schema.mutations.resolver import Info, number, write
 from schema.references import reference
 
 
@@ -67,7 +67,7 @@ async def put_embeddings(info: Info, input: PutEmbeddingsInput) -> PutEmbeddings
         message = f"At most {limit} embeddings are stored in one call."
         raise Invalid(message, most=limit, given=len(input.samples))
     given = [SampleVector(sample_number(each), each.path, each.vector) for each in input.samples]
-    id, by, model = number(input.dataset_id, "Dataset"), info.context.identity, values(ModelName, input.model)
+    id, by, model = number(input.dataset_id, "Dataset"), info.context.identity, model_name(input.model)
     outcome = await write(info, vectors.put, id, model, given, by=by)
     missing = frozenset(outcome.not_found)
     pairs = [(each.sample_id, sample.sample) for each, sample in zip(input.samples, given, strict=True)]
@@ -91,6 +91,6 @@ def sample_number(input: SampleEmbeddingInput) -> int:
     "is no such model."
 )
 async def delete_embeddings(info: Info, input: DeleteEmbeddingsInput) -> DeleteEmbeddingsPayload:
-    id, model = number(input.dataset_id, "Dataset"), values(ModelName, input.model)
+    id, model = number(input.dataset_id, "Dataset"), model_name(input.model)
     outcome = await write(info, vectors.delete, id, model, by=info.context.identity)
     return DeleteEmbeddingsPayload(dataset=reference("Dataset", id), deleted_count=outcome.count)

@@ -8,11 +8,10 @@ import strawberry
 from db.concurrency_limits import Turns
 from db.errors import Invalid
 from db.labelling.suggestions.decide import DecideWith, decide
-from db.labelling.suggestions.models import ModelName
 from db.labelling.suggestions.suggest import SampleSuggestions, Suggestion, SuggestWith, suggest
 from schema.enums import SuggestionDecision, enum_name
 from schema.inputs.limits import MAX_ITEMS
-from schema.inputs.models import ModelInput
+from schema.inputs.models import ModelInput, model_name
 from schema.inputs.shapes import ShapeInput, plain_shape
 from schema.mutations.annotations import label_of, sample_number
 from schema.mutations.payloads import NOT_FOUND, NOT_FOUND_PATHS, WithChange, WithDryRun
@@ -161,7 +160,7 @@ async def suggest_annotations(info: Info, input: SuggestAnnotationsInput) -> Sug
     if len(samples) > limit:
         raise Invalid(f"At most {limit} samples are accepted in one call.", most=limit, given=len(samples))
     suggestions = await sample_suggestions(samples)
-    model = ModelName(input.model.name, input.model.version)
+    model = model_name(input.model)
     how = SuggestWith(model=model, replace=input.replace, create_missing=input.create_missing)
     outcome = await write(info, suggest, id, suggestions, how, by=by)
     missing = frozenset(outcome.not_found)
@@ -190,7 +189,7 @@ async def decide_suggestions(info: Info, input: DecideSuggestionsInput) -> Decid
     how = DecideWith(
         decision=enum_name(input.decision),
         labels=label_references(input.labels, input.label_ids),
-        models=[ModelName(each.name, each.version) for each in input.models],
+        models=[model_name(each) for each in input.models],
         min_confidence=input.min_confidence,
         max_confidence=input.max_confidence,
         expected_count=input.expected_count,

@@ -40,7 +40,7 @@ class ModelLabel(SuggestionCounts):
 class Model(SuggestionCounts, Node):
     dataset: LazyDataset = strawberry.field(description="The dataset.")
     name: str = strawberry.field(description="Name of the model.")
-    version: str = strawberry.field(description="Version of the model.")
+    model_version: str = strawberry.field(description="Version of the model.")
     created_at: datetime = strawberry.field(description="When it first suggested something.")
     last_suggested_at: datetime = strawberry.field(description="When it last suggested something new.")
     labels: list[ModelLabel] = strawberry.field(

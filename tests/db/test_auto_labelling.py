@@ -23,12 +23,12 @@ from tests.schema.mutation_fixture import DatasetClient, create_client
 from tests.waiting import TIMEOUT, wait_until
 
 JOB = """query ($id: ID!) { node(id: $id) { ... on AutoLabelJob { status progress error { code message } modelKind
-    model { name version } minConfidence sampleCount readCount suggestedCount suggestedSampleCount keptCount
+    model { name modelVersion } minConfidence sampleCount readCount suggestedCount suggestedSampleCount keptCount
     rejectedBeforeCount skippedCount evaluation { accuracy } leftOutLabels { name } waitsFor
     warnings(first: 100) { nodes { path message count } } } } }"""
 SAMPLES = """query ($id: ID!, $order: SampleOrderInput = {field: CREATED_AT, direction: ASC}) {
     dataset(by: {id: $id}) { samples(first: 100, orderBy: $order) { nodes {
-        state annotations { label { name } confidence isConfirmed origin model { name version } } } } } }"""
+        state annotations { label { name } confidence isConfirmed origin model { name modelVersion } } } } } }"""
 VISION: tuple[jobs.Ability] = ("VISION",)
 Found = list[list[tuple[str, float | None]]]
 
@@ -111,7 +111,7 @@ async def test_a_model_suggests_for_all_samples_without_a_label(house: House) ->
     await house.label("cat", 0)
     job = await house.labelled()
     assert (job["status"], job["error"], job["progress"], job["modelKind"]) == ("SUCCEEDED", None, 1, "HTTP")
-    assert job["model"] == {"name": house.served.host, "version": "v7"}
+    assert job["model"] == {"name": house.served.host, "modelVersion": "v7"}
     assert (job["sampleCount"], job["readCount"], job["suggestedCount"], job["suggestedSampleCount"]) == (5, 5, 5, 5)
     assert (job["skippedCount"], job["evaluation"], job["leftOutLabels"], job["waitsFor"]) == (0, None, [], None)
     [labelled], *others = await house.annotations()

@@ -14,11 +14,11 @@ from db.postgres import pgvector
 from db.postgres.engine import Database, driver_url
 from tests.schema.mutation_fixture import DatasetClient, create_client
 
-MODEL = {"name": "clip", "version": "1"}
+MODEL = {"name": "clip", "modelVersion": "1"}
 NEAR = """query ($d: ID!, $near: NearInput, $filter: SampleFilter, $first: Int, $after: String) {
     dataset(by: {id: $d}) { samples(near: $near, filter: $filter, first: $first, after: $after) {
         totalCount pageInfo { hasNextPage endCursor } edges { distance node { id } } } } }"""
-PUT = "storedCount notFoundIds notFoundPaths dataset { embeddingModels { name version dimension embeddingCount } }"
+PUT = "storedCount notFoundIds notFoundPaths dataset { embeddingModels { name modelVersion dimension embeddingCount } }"
 
 Vector = Sequence[float]
 

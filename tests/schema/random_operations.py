@@ -280,7 +280,7 @@ class Writer:
         makers: dict[str, Callable[[], Any]] = {
             "labels": lambda: self.some(LABELS, 3),
             "labelIds": lambda: self.some([each for each in self.known.ids if not each.startswith("Sample")], 2),
-            "models": lambda: [{"name": name, "version": version} for name, version in self.some(MODEL_NAMES, 2)],
+            "models": lambda: [{"name": name, "modelVersion": version} for name, version in self.some(MODEL_NAMES, 2)],
             "confidence": lambda: {key: bounds[key] for key in self.some(("min", "max"), 2)},
             "disagreesWithLabels": lambda: self.pick((True, False)),
         }

@@ -70,7 +70,7 @@ def suits(tables: Tables, row: Row, suggestion: Row, filter_: Mapping[str, Any])
     label = tables.by_id("label", suggestion["label_id"]) or {}
     model = tables.by_id("model", suggestion["model_id"]) or {}
     labels = [*(filter_.get("labels") or ()), *(filter_.get("labelIds") or ())]
-    models = [(each["name"], each["version"]) for each in filter_.get("models") or ()]
+    models = [(each["name"], each["modelVersion"]) for each in filter_.get("models") or ()]
     disagrees = bool(row["label_ids"]) and suggestion["label_id"] not in row["label_ids"]
     return (
         (not labels or label["name"] in labels or f"Label:{label['id']}" in labels)

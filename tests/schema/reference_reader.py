@@ -361,6 +361,9 @@ class Model(Thing):
     def dataset(self, _info: Any) -> Any:
         return self.tables.dataset(self.row["dataset_id"])
 
+    def modelVersion(self, _info: Any) -> Any:
+        return self.row["version"]
+
     def lastSuggestedAt(self, _info: Any) -> Any:
         return moment(self.row["suggested_at"])
 

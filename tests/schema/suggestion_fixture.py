@@ -9,9 +9,9 @@ SUGGESTED = """changedCount matchedCount suggestedCount keptCount rejectedBefore
 DECIDED = """suggestionCount sampleCount notFoundIds notFoundPaths change { id kind summary isUndoableByViewer }
     samples { id state labels { name } labeledBy }"""
 COUNTS = "suggestedCount pendingCount acceptedCount rejectedCount correctedCount precision"
-FIRST = {"name": "resnet", "version": "1"}
-SECOND = {"name": "resnet", "version": "2"}
-OTHER = {"name": "clip", "version": "1"}
+FIRST = {"name": "resnet", "modelVersion": "1"}
+SECOND = {"name": "resnet", "modelVersion": "2"}
+OTHER = {"name": "clip", "modelVersion": "1"}
 
 
 def of_sample(client: DatasetClient, position: int, **labels: float) -> dict[str, Any]:
@@ -43,23 +43,23 @@ async def undo(client: DatasetClient, change: str) -> Any:
 
 async def records(client: DatasetClient) -> dict[str, tuple[int, ...]]:
     """By model: how many suggestions wait, were accepted, rejected and corrected."""
-    query = f"query ($d: ID!) {{ dataset(by: {{id: $d}}) {{ models {{ nodes {{ name version {COUNTS} }} }} }} }}"
+    query = f"query ($d: ID!) {{ dataset(by: {{id: $d}}) {{ models {{ nodes {{ name modelVersion {COUNTS} }} }} }} }}"
     nodes = (await client.direct.execute(query, {"d": client.dataset}))["dataset"]["models"]["nodes"]
     names = ("pendingCount", "acceptedCount", "rejectedCount", "correctedCount")
-    return {f"{node['name']} {node['version']}": tuple(node[name] for name in names) for node in nodes}
+    return {f"{node['name']} {node['modelVersion']}": tuple(node[name] for name in names) for node in nodes}
 
 
 async def annotations(client: DatasetClient, position: int) -> list[tuple[Any, ...]]:
     """Label, whether it is confirmed, confidence and model."""
     query = """query ($id: ID!) { node(id: $id) { ... on Sample { annotations {
-        label { name } isConfirmed confidence model { name version } } } } }"""
+        label { name } isConfirmed confidence model { name modelVersion } } } } }"""
     data = await client.direct.execute(query, {"id": client.ids(position)[0]})
     return [
         (
             each["label"]["name"],
             each["isConfirmed"],
             each["confidence"],
-            each["model"] and f"{each['model']['name']} {each['model']['version']}",
+            each["model"] and f"{each['model']['name']} {each['model']['modelVersion']}",
         )
         for each in data["node"]["annotations"]
     ]

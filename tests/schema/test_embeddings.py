@@ -104,8 +104,8 @@ async def test_what_cannot_be_asked_is_refused(pictures: Embedded) -> None:
         ({"vector": [0.0] * 24}, "VALIDATION_FAILED"),
         ({"vector": [1e38] * 24}, "VALIDATION_FAILED"),
         ({"vector": [float("nan")] * 24}, "BAD_USER_INPUT"),
-        ({"vector": drawn(1), "model": {"name": "clip", "version": "2"}}, "NOT_FOUND"),
-        ({"vector": drawn(1), "model": {"name": "clip\0", "version": "1"}}, "NOT_FOUND"),
+        ({"vector": drawn(1), "model": {"name": "clip", "modelVersion": "2"}}, "NOT_FOUND"),
+        ({"vector": drawn(1), "model": {"name": "clip\0", "modelVersion": "1"}}, "NOT_FOUND"),
         ({"sampleId": client.ids(59)[0]}, "NOT_FOUND"),
         ({"sampleId": gone}, "SAMPLE_NOT_FOUND"),
         ({"sampleId": "nonsense"}, "SAMPLE_NOT_FOUND"),
@@ -115,7 +115,7 @@ async def test_what_cannot_be_asked_is_refused(pictures: Embedded) -> None:
         answer = await client.direct.answer(query, {"d": client.dataset, "near": near})
         assert {error["extensions"]["code"] for error in answer["errors"]} == {code}, (near, answer)
     assert (await client.direct.answer(SIMILAR, {"id": client.ids(1)[0], "first": 101}))["errors"]
-    unknown = {"id": client.ids(1)[0], "model": {"name": "other", "version": "1"}}
+    unknown = {"id": client.ids(1)[0], "model": {"name": "other", "modelVersion": "1"}}
     [error] = (await client.direct.answer(SIMILAR, unknown))["errors"]
     assert error["extensions"]["code"] == "NOT_FOUND"
 
@@ -159,11 +159,11 @@ async def test_vectors_are_stored_by_paths_replaced_and_deleted(database: Databa
     made = Embedded(await create_client(database, tmp_path, samples=3))
     client, ids = made.client, made.client.ids(0, 1, 2)
     largest = [1.0, -2.0] * 2_000
-    await made.put({ids[0]: largest, ids[1]: [-2.0, 1.0] * 2_000}, {"name": "large", "version": "a"})
+    await made.put({ids[0]: largest, ids[1]: [-2.0, 1.0] * 2_000}, {"name": "large", "modelVersion": "a"})
     given = [{"path": "000000.jpg", "vector": [1.0, 0.0]}, {"path": "no.jpg", "vector": [0.0, 1.0]}]
     given += [{"sampleId": ids[2], "vector": [0.0, 5.0]}, {"sampleId": "Sample:999", "vector": [1.0, 1.0]}]
     payload = await client.mutate("putEmbeddings", PUT, datasetId=client.dataset, model=MODEL, samples=given)
-    models = [{"name": "large", "version": "a", "dimension": 4_000, "embeddingCount": 2}]
+    models = [{"name": "large", "modelVersion": "a", "dimension": 4_000, "embeddingCount": 2}]
     models.append({**MODEL, "dimension": 2, "embeddingCount": 2})
     missing = {"notFoundIds": ["Sample:999"], "notFoundPaths": ["no.jpg"]}
     assert payload == {"storedCount": 2, **missing, "dataset": {"embeddingModels": models}}
@@ -173,7 +173,7 @@ async def test_vectors_are_stored_by_paths_replaced_and_deleted(database: Databa
     assert payload["dataset"]["embeddingModels"][1]["embeddingCount"] == 3
     found = await made.find({"vector": [0.0, 0.5], "model": MODEL})
     assert [(round(far, 3), id) for far, id in found["edges"]] == [(0, ids[0]), (0, ids[2]), (0.293, ids[1])]
-    old: dict[str, Any] = {"datasetId": client.dataset, "model": {"name": "large", "version": "a"}}
+    old: dict[str, Any] = {"datasetId": client.dataset, "model": {"name": "large", "modelVersion": "a"}}
     assert (await client.mutate("deleteEmbeddings", "deletedCount", **old))["deletedCount"] == 2
     assert (await client.refused("deleteEmbeddings", **old))["code"] == "NOT_FOUND"
     assert [id for _, id in (await made.find({"sampleId": ids[0]}))["edges"]] == [ids[0], ids[2], ids[1]]
@@ -181,7 +181,7 @@ async def test_vectors_are_stored_by_paths_replaced_and_deleted(database: Databa
 
 
 async def test_calls_at_the_same_time_store_all(pictures: Embedded) -> None:
-    ids, model = pictures.client.ids(*range(60)), {"name": "other", "version": "1"}
+    ids, model = pictures.client.ids(*range(60)), {"name": "other", "modelVersion": "1"}
     calls = [{id: drawn(seed) for id in ids[seed:] + ids[:seed]} for seed in range(0, 60, 10)]
     payloads = await asyncio.gather(*(pictures.put(vectors, model) for vectors in calls))  # type: ignore[arg-type]
     assert [each["storedCount"] for each in payloads] == [60] * 6

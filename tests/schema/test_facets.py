@@ -51,7 +51,7 @@ FILTERS: Mapping[str, list[Any]] = {
     "format": ["PNG"],
     "annotationCount": [{"min": 2}],
     "changedSince": [3],
-    "suggestions": [{}, {"models": [{"name": "res\\net", "version": "1"}]}, {"disagreesWithLabels": True}],
+    "suggestions": [{}, {"models": [{"name": "res\\net", "modelVersion": "1"}]}, {"disagreesWithLabels": True}],
     "and": [[{"isHard": False}, {"state": "LABELED"}]],
     "or": [[{"isHard": True}, {"usage": "EVAL"}], []],
     "not": [{"path": {"startsWith": "c"}}],

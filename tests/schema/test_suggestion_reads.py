@@ -97,18 +97,18 @@ FILTERS: list[tuple[Mapping[str, Any], set[int]]] = [
     ({}, {0, 1, 2, 3, 4}),
     ({"labels": ["cat"]}, {0, 1, 2}),
     ({"labels": ["none"]}, set()),
-    ({"models": [{"name": "net", "version": "2"}]}, {0, 2}),
-    ({"models": [{"name": "net", "version": "2"}], "labels": ["cat"]}, {2}),
-    ({"models": [{"name": "net", "version": "3"}, {"name": "\x00", "version": ""}]}, set()),
+    ({"models": [{"name": "net", "modelVersion": "2"}]}, {0, 2}),
+    ({"models": [{"name": "net", "modelVersion": "2"}], "labels": ["cat"]}, {2}),
+    ({"models": [{"name": "net", "modelVersion": "3"}, {"name": "\x00", "modelVersion": ""}]}, set()),
     ({"confidence": {"min": 0.7}}, {0, 2, 4}),
     ({"confidence": {"max": 0.3}}, {1, 3}),
     ({"confidence": {"min": 0.4, "max": 0.6}}, {1}),
     ({"confidence": {}}, {0, 1, 2, 3, 4}),
     ({"labels": ["cat"], "confidence": {"max": 0.6}}, {1}),  # one suggestion meets both: of 0 none does
-    ({"labels": ["dog"], "models": [{"name": "net", "version": "1"}], "confidence": {"min": 0.8}}, {4}),
+    ({"labels": ["dog"], "models": [{"name": "net", "modelVersion": "1"}], "confidence": {"min": 0.8}}, {4}),
     ({"disagreesWithLabels": True}, {4}),
     ({"disagreesWithLabels": True, "confidence": {"min": 0.95}}, set()),
-    ({"disagreesWithLabels": True, "models": [{"name": "net", "version": "2"}]}, set()),
+    ({"disagreesWithLabels": True, "models": [{"name": "net", "modelVersion": "2"}]}, set()),
     ({"disagreesWithLabels": False}, {0, 1, 2, 3}),
 ]
 

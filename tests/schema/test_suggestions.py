@@ -194,8 +194,8 @@ async def test_the_same_key_decides_and_suggests_once(client: DatasetClient) -> 
 
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "no sample": ({"samples": []}, "EMPTY_SELECTION"),
-    "a model without a name": ({"model": {"name": "", "version": "1"}}, "INVALID_NAME"),
-    "a version with a line break": ({"model": {"name": "a", "version": "1\n"}}, "INVALID_NAME"),
+    "a model without a name": ({"model": {"name": "", "modelVersion": "1"}}, "INVALID_NAME"),
+    "a version with a line break": ({"model": {"name": "a", "modelVersion": "1\n"}}, "INVALID_NAME"),
     "an unknown label": ({"annotations": [{"label": "bird", "confidence": 1}]}, "LABEL_NOT_FOUND"),
     "too sure": ({"annotations": [{"label": "cat", "confidence": 1.01}]}, "VALIDATION_FAILED"),
     "a shape in a classification": (

@@ -23,7 +23,7 @@ CONFIDENCE = st.sampled_from([0.25, 0.5, 0.75])
 UNDONE = st.integers(0, 3)
 GIVEN = st.dictionaries(NAME, CONFIDENCE, max_size=2)
 RECORD = """
-    models(first: 10) { nodes { name version suggestedCount pendingCount acceptedCount rejectedCount correctedCount
+    models(first: 10) { nodes { name modelVersion suggestedCount pendingCount acceptedCount rejectedCount correctedCount
         precision labels { label { id } pendingCount acceptedCount rejectedCount correctedCount precision } } }
 """
 OUTCOMES = {"PENDING": "pendingCount", "ACCEPTED": "acceptedCount", "REJECTED": "rejectedCount"}
@@ -39,7 +39,7 @@ class Suggestions(Histories):
             "suggestAnnotations",
             "change { id } changedCount suggestedCount keptCount rejectedBeforeCount",
             datasetId=self.dataset,
-            model={"name": name, "version": version},
+            model={"name": name, "modelVersion": version},
             samples=[{"sampleId": f"Sample:{self.order[each]}", "annotations": annotations} for each in positions],
             replace=alone,
         )
@@ -91,7 +91,7 @@ class Suggestions(Histories):
             datasetId=self.dataset,
             select={"all": True} if chosen is None else {"ids": chosen},
             labels=names,
-            models=[dict(zip(("name", "version"), each.split(), strict=True)) for each in models],
+            models=[dict(zip(("name", "modelVersion"), each.split(), strict=True)) for each in models],
             minConfidence=lowest,
             maxConfidence=highest,
             decision=decision,
@@ -206,7 +206,7 @@ class Suggestions(Histories):
         record = self.model.state.record()
         found = {}
         for model in models:
-            name = f"{model['name']} {model['version']}"
+            name = f"{model['name']} {model['modelVersion']}"
             for each in model["labels"]:
                 counts = {outcome: each[field] for outcome, field in OUTCOMES.items() if each[field]}
                 found[name, int(each["label"]["id"].split(":")[1])] = counts
@@ -245,8 +245,8 @@ class Suggestions(Histories):
 
     def _annotation(self, sample: int, annotation: Annotation) -> str:
         query = """query ($s: ID!) { node(id: $s) { ... on Sample { annotations {
-            id isConfirmed label { id } model { name version } } } } }"""
-        model = annotation.model and dict(zip(("name", "version"), annotation.model.split(), strict=True))
+            id isConfirmed label { id } model { name modelVersion } } } } }"""
+        model = annotation.model and dict(zip(("name", "modelVersion"), annotation.model.split(), strict=True))
         described = {"isConfirmed": annotation.confirmed, "label": {"id": f"Label:{annotation.label}"}, "model": model}
         [id] = [
             each["id"]
@@ -259,9 +259,9 @@ class Suggestions(Histories):
         return {name: id for id, name in self.model.state.labels.items() if name in names}
 
     def _known(self) -> set[str]:
-        query = "query ($d: ID!) { dataset(by: {id: $d}) { models(first: 10) { nodes { name version } } } }"
+        query = "query ($d: ID!) { dataset(by: {id: $d}) { models(first: 10) { nodes { name modelVersion } } } }"
         nodes = self._run(query)["dataset"]["models"]["nodes"]
-        return {f"{each['name']} {each['version']}" for each in nodes}
+        return {f"{each['name']} {each['modelVersion']}" for each in nodes}
 
 
 @pytest.mark.slow

@@ -39,7 +39,7 @@ WORDS = ["a", "b", "c", "d"]
 
 NAMED = "labels { name }"
 FACETS = "facets { states { value count } labels { count label { name } } }"
-ANNOTATION = "label { name } isConfirmed model { name version } shape { ... on BoundingBox { xMin } }"
+ANNOTATION = "label { name } isConfirmed model { name modelVersion } shape { ... on BoundingBox { xMin } }"
 STATE = f"""
     statistics {{ totalCount labeledCount unlabeledCount pendingCount }}
     labels {{ id name sampleCount annotationCount suggestionCount }}
@@ -387,7 +387,7 @@ def _compare_counts(answer: Any, label_names: Collection[Collection[str]], state
 def _drawn(annotation: Any) -> tuple[str, int, bool, str]:
     model = annotation["model"]
     left = int((annotation["shape"] or {"xMin": 0})["xMin"])
-    name = f"{model['name']} {model['version']}" if model else ""
+    name = f"{model['name']} {model['modelVersion']}" if model else ""
     return annotation["label"]["name"], left, annotation["isConfirmed"], name
 
 

@@ -15,7 +15,7 @@ CREATE = "mutation ($input: CreateDatasetInput!) { createDataset(input: $input) 
 LABEL = "mutation ($input: LabelSamplesInput!) { labelSamples(input: $input) { changedCount } }"
 START = "mutation ($input: StartAutoLabelingInput!) { startAutoLabeling(input: $input) { job { id } } }"
 JOB = """query ($id: ID!) { node(id: $id) { ... on Job { status error { code message } } ... on AutoLabelJob {
-    model { name version } readCount suggestedCount keptCount skippedCount sampleCount
+    model { name modelVersion } readCount suggestedCount keptCount skippedCount sampleCount
     leftOutLabels { name sampleCount label { id } } warnings { nodes { path message } }
     evaluation { accuracy sampleCount labels { name precision recall support label { name } }
         confusion { actual predicted count } thresholds { minConfidence share precision } } } } }"""

@@ -50,7 +50,7 @@ async def test_it_learns_says_how_good_it_is_and_suggests(house: House) -> None:
     assert [each["minConfidence"] for each in found["thresholds"]] == [0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99]
     assert await house.suggested() == {paths(house.folder, digit)[5]: [digit] for digit in ("1", "7")}
     assert job["model"]["name"] == "builtin"
-    assert job["model"]["version"].startswith("15-")
+    assert job["model"]["modelVersion"].startswith("15-")
 
 
 async def test_a_second_round_reads_no_image_and_is_the_same_model_until_it_learns_more(house: House) -> None:
@@ -60,7 +60,7 @@ async def test_a_second_round_reads_no_image_and_is_the_same_model_until_it_lear
     await house.label([paths(house.folder, "0")[5]], "0")
     third = await house.work()
     assert (third["readCount"], third["sampleCount"]) == (0, 2)
-    assert third["model"]["version"].startswith("16-")
+    assert third["model"]["modelVersion"].startswith("16-")
     changed = paths(house.folder, "1")[5]
     shutil.copy(house.folder / paths(house.folder, "7")[5], house.folder / changed)
     sync = "mutation ($id: ID!) { syncDataset(input: {datasetId: $id}) { job { id } } }"

@@ -49,7 +49,7 @@ async def test_a_classification_suggests_labels_that_the_dataset_has(database: D
         await named(house, "red", "green")
         job = await house.work(model={"onnx": {"path": "model.onnx"}}, minConfidence=0.9)
         assert (job["status"], job["error"], job["readCount"]) == ("SUCCEEDED", None, 3)
-        assert job["model"] == {"name": "colors", "version": "2"}
+        assert job["model"] == {"name": "colors", "modelVersion": "2"}
         assert await house.suggested() == {"lime.png": ["green"], "red.png": ["red"]}
         [warning] = job["warnings"]["nodes"]
         assert "`blue`" in warning["message"]

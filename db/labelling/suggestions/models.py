@@ -54,7 +54,7 @@ async def find(session: AsyncSession, dataset_id: int, models: Sequence[ModelNam
                 f"No model `{excerpt(each.name)}` of version `{excerpt(each.version)}` has suggested anything in this "
                 "dataset; list them with `dataset { models }`.",
                 name=excerpt(each.name),
-                version=excerpt(each.version),
+                modelVersion=excerpt(each.version),
             )
     return list(found.values())
 

@@ -7,7 +7,7 @@ EMBEDDING_MODEL = RowType(
     "EmbeddingModel",
     {
         "name": column("name"),
-        "version": column("version"),
+        "modelVersion": column("version"),
         "dimension": column("dimension", number),
         "embeddingCount": column("embeddings", number),
         "createdAt": column("created_at"),

@@ -70,7 +70,7 @@ MODEL = node_type(
     {
         "dataset": DATASET_OF_ROW,
         "name": column("name"),
-        "version": column("version"),
+        "modelVersion": column("version"),
         "createdAt": column("created_at"),
         "lastSuggestedAt": column("suggested_at"),
         **{name: field_of_model(make) for name, make in FIELDS.items()},

@@ -107,7 +107,7 @@ class Writing(Case):
 
     def test_a_model_suggests_and_a_person_decides(self) -> None:
         dataset = make_dataset()
-        model = ModelInput(name="guesser", version="1")
+        model = ModelInput(name="guesser", model_version="1")
         paths = [sample.path for sample in self.client.samples(dataset)]
         suggested = [
             SampleSuggestionsInput(path=path, annotations=[SuggestionInput(label="guess", confidence=0.5)])

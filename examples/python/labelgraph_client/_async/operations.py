@@ -340,7 +340,7 @@ class AsyncOperations(AsyncTransport):
               model {
                 id
                 name
-                version
+                modelVersion
               }
               isConfirmed
               isDifficult
@@ -569,7 +569,7 @@ class AsyncOperations(AsyncTransport):
             fragment Model on Model {
               id
               name
-              version
+              modelVersion
               createdAt
               lastSuggestedAt
               suggestedCount
@@ -1178,7 +1178,7 @@ class AsyncOperations(AsyncTransport):
               model {
                 id
                 name
-                version
+                modelVersion
               }
               minConfidence
               sampleCount
@@ -1962,7 +1962,7 @@ class AsyncOperations(AsyncTransport):
               model {
                 id
                 name
-                version
+                modelVersion
               }
               minConfidence
               sampleCount

@@ -340,7 +340,7 @@ class Operations(Transport):
               model {
                 id
                 name
-                version
+                modelVersion
               }
               isConfirmed
               isDifficult
@@ -569,7 +569,7 @@ class Operations(Transport):
             fragment Model on Model {
               id
               name
-              version
+              modelVersion
               createdAt
               lastSuggestedAt
               suggestedCount
@@ -1178,7 +1178,7 @@ class Operations(Transport):
               model {
                 id
                 name
-                version
+                modelVersion
               }
               minConfidence
               sampleCount
@@ -1962,7 +1962,7 @@ class Operations(Transport):
               model {
                 id
                 name
-                version
+                modelVersion
               }
               minConfidence
               sampleCount

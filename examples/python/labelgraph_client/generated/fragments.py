@@ -102,7 +102,7 @@ class AnnotationLabel(BaseModel):
 class AnnotationModel(BaseModel):
     id: str
     name: str
-    version: str
+    model_version: str
 
 
 class AnnotationShapeBoundingBox(BoundingBox):
@@ -156,7 +156,7 @@ class AutoLabelJobError(BaseModel):
 class AutoLabelJobModel(BaseModel):
     id: str
     name: str
-    version: str
+    model_version: str
 
 
 class Change(BaseModel):
@@ -402,7 +402,7 @@ class ManifestWrittenEventVersion(Version):
 class Model(BaseModel):
     id: str
     name: str
-    version: str
+    model_version: str
     created_at: datetime
     last_suggested_at: datetime
     suggested_count: int

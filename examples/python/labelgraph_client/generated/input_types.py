@@ -484,7 +484,7 @@ class ModelInput(InputModel):
 
     name: str
     "Name of the model: 1–256 characters."
-    version: str
+    model_version: str
     "Version of the model: 1–256 characters."
 
 
