@@ -20,6 +20,7 @@ from db.labelling.samples.label import Labelled, LabelWith
 from db.labelling.samples.label_together import label_together
 from db.labelling.samples.selection import Selection
 from db.labelling.samples.update import update
+from db.postgres import sql
 from db.postgres.engine import Database, driver_url
 from tests.db.concurrency import until_blocked
 from tests.db.dataset_rows import ANN, BOB, DatasetRows, make, names, wrong
@@ -274,6 +275,16 @@ async def test_who_waits_in_memory_too_long_is_refused(
             await write(hurried, mark, Labelled)
     assert sorted(each.changed for each in await asyncio.gather(*waiting)) == [0, 0, 8]
     assert not database.writers_of_dataset.is_full(pets.id)
+
+
+async def test_what_is_labelled_one_by_one_is_not_planned_each_time(database: Database, pets: DatasetRows) -> None:
+    for mode in ("ADD", "SET", "REMOVE", "ADD") * 7:
+        assert (await labelling(database, pets, [3], *(() if mode == "SET" else ("cat",)), mode=mode)).matched == 1
+    async with database.writing() as session:
+        found = await sql.run(session, "SELECT statement, generic_plans, custom_plans FROM pg_prepared_statements")
+    often = [row for row in found if row["generic_plans"] + row["custom_plans"] > 10]
+    assert len(often) > 5
+    assert [row["statement"] for row in often if row["custom_plans"] > 5] == []  # until Postgres knows what plans cost
 
 
 async def _make_token(database: Database) -> None:

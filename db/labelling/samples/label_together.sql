@@ -5,10 +5,10 @@ WITH used AS MATERIALIZED (
     WHERE dataset_id = :dataset_id AND (name = ANY(:names::text[]) OR id = ANY(:label_ids::bigint[]))
     ORDER BY id FOR KEY SHARE SKIP LOCKED
 ), locked AS MATERIALIZED (
-    SELECT id FROM sample WHERE dataset_id = :dataset_id AND id = ANY(:ids::bigint[])
+    SELECT id FROM sample WHERE dataset_id = :dataset_id AND id = ANY((SELECT :ids::bigint[])::bigint[])
     ORDER BY id FOR NO KEY UPDATE SKIP LOCKED
 )
 SELECT ARRAY(SELECT name FROM used ORDER BY id) AS names, ARRAY(SELECT id FROM used ORDER BY id) AS label_ids,
        ARRAY(SELECT id FROM locked) AS ids,
-       ARRAY(SELECT id FROM sample WHERE dataset_id = :dataset_id AND id = ANY(:ids::bigint[])
+       ARRAY(SELECT id FROM sample WHERE dataset_id = :dataset_id AND id = ANY((SELECT :ids::bigint[])::bigint[])
              EXCEPT SELECT id FROM locked) AS busy
