@@ -12,7 +12,7 @@ from db.labelling.samples.selection import Selection
 from db.queries.filters import PathFilter, SampleFilter
 from schema.enums import HttpModelProtocol, enum_name
 from schema.inputs.filters import SampleSelectionInput
-from schema.mutations.resolver import LABEL_IDS, Info, global_id, label_references, number, write
+from schema.mutations.resolver import LABEL_IDS, Info, global_id, number, only_labels, write
 from schema.mutations.samples import selection
 from schema.references import reference
 from schema.types.auto_label import AutoLabelJob
@@ -78,12 +78,12 @@ class StartAutoLabelingInput:
         description="The least confidence of a suggestion, 0–1. With 0, the model suggests for every sample, so that "
         "samples can be ordered by how sure it is.",
     )
-    labels: list[str] = strawberry.field(
-        default_factory=list,
+    labels: list[str] | None = strawberry.field(
+        default=None,
         description="Names of the only labels to suggest. Without these and `labelIds`: all. The built-in model learns "
         "all labels in any case.",
     )
-    label_ids: list[strawberry.ID] = strawberry.field(default_factory=list, description=LABEL_IDS)
+    label_ids: list[strawberry.ID] | None = strawberry.field(default=None, description=LABEL_IDS)
     limit: int | None = strawberry.field(
         default=None,
         description="Suggest for at most this many samples, those that were added first. Null: for all. 0: only "
@@ -114,7 +114,7 @@ async def start_auto_labeling(info: Info, input: StartAutoLabelingInput) -> Star
         model=model_of(input.model),
         filter=None if select is None else filter_of(selection(info, select)),
         min_confidence=input.min_confidence,
-        labels=label_references(input.labels, input.label_ids),
+        labels=only_labels(input.labels, input.label_ids),
         limit=input.limit,
         base=context.links.base,
     )

@@ -77,6 +77,20 @@ def label_references(names: Sequence[str], ids: Sequence[strawberry.ID]) -> list
     return [*names, *(number(id, "Label") for id in ids)]
 
 
+def only_labels(names: Sequence[str] | None, ids: Sequence[strawberry.ID] | None) -> list[LabelReference]:
+    """The labels that a change is restricted to; none where it is not. Raises EMPTY_SELECTION."""
+    given = [*only(names, "labels", ids), *only(ids, "labelIds", names)]
+    return label_references(names or (), ids or ()) if given else []
+
+
+def only(values: Sequence[T] | None, name: str, others: Sequence[object] | None = None) -> Sequence[T]:
+    """What a change is restricted to. Raises EMPTY_SELECTION for an empty list, which a page sends when everything
+    was taken out of it: then nothing is meant, not everything."""
+    if values is not None and not values and not others:
+        raise Invalid(f"`{name}` is empty; leave it out to restrict nothing.", code="EMPTY_SELECTION", path=name)
+    return values or ()
+
+
 def label_reference(name: str | None, id: strawberry.ID | None, field: str) -> LabelReference:
     """Raises Invalid unless exactly one of the two is given: `field`, or its `…Id`."""
     match name, id:

@@ -15,7 +15,7 @@ from schema.inputs.models import ModelInput, model_name
 from schema.inputs.shapes import ShapeInput, plain_shape
 from schema.mutations.annotations import label_of, sample_number
 from schema.mutations.payloads import NOT_FOUND, NOT_FOUND_PATHS, WithChange, WithDryRun
-from schema.mutations.resolver import LABEL_IDS, Info, label_references, number, write
+from schema.mutations.resolver import LABEL_IDS, Info, number, only, only_labels, write
 from schema.mutations.samples import SelectedSamplesInput, not_found, selected
 from schema.references import reference, references
 from schema.types.sample import Sample
@@ -98,13 +98,13 @@ class SuggestAnnotationsPayload(WithChange):
 )
 class DecideSuggestionsInput(SelectedSamplesInput):
     decision: SuggestionDecision = strawberry.field(description="Whether to accept or to reject them.")
-    labels: list[str] = strawberry.field(
-        default_factory=list,
+    labels: list[str] | None = strawberry.field(
+        default=None,
         description="Only suggestions of these labels. Together with `labelIds` at most 100; duplicates are ignored.",
     )
-    label_ids: list[strawberry.ID] = strawberry.field(default_factory=list, description=LABEL_IDS)
-    models: list[ModelInput] = strawberry.field(
-        default_factory=list,
+    label_ids: list[strawberry.ID] | None = strawberry.field(default=None, description=LABEL_IDS)
+    models: list[ModelInput] | None = strawberry.field(
+        default=None,
         description="Only suggestions of these models, at most 100. Suggestions from an import have no model.",
     )
     min_confidence: float | None = strawberry.field(
@@ -183,13 +183,13 @@ async def suggest_annotations(info: Info, input: SuggestAnnotationsInput) -> Sug
     description="Accepts or rejects suggestions of models, in one change for any number of them. Accepting confirms "
     "them; what other models suggested alike was right, too. A rejected suggestion goes, and the same version of the "
     "model does not suggest it again. Undoing the change makes them suggestions again. Refused with EMPTY_SELECTION "
-    "for an empty list of ids, LABEL_NOT_FOUND, NOT_FOUND for a model, or COUNT_MISMATCH."
+    "for an empty list, LABEL_NOT_FOUND, NOT_FOUND for a model, or COUNT_MISMATCH."
 )
 async def decide_suggestions(info: Info, input: DecideSuggestionsInput) -> DecideSuggestionsPayload:
     how = DecideWith(
         decision=enum_name(input.decision),
-        labels=label_references(input.labels, input.label_ids),
-        models=[model_name(each) for each in input.models],
+        labels=only_labels(input.labels, input.label_ids),
+        models=[model_name(each) for each in only(input.models, "models")],
         min_confidence=input.min_confidence,
         max_confidence=input.max_confidence,
         expected_count=input.expected_count,

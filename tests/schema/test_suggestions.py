@@ -224,9 +224,24 @@ async def test_refuses_decisions_about_what_is_not_there(client: DatasetClient) 
     assert (refused["code"], refused["details"]) == ("NOT_FOUND", FIRST)
     assert (await client.refused("decideSuggestions", **values, labels=["bird"]))["code"] == "LABEL_NOT_FOUND"
     assert (await client.refused("decideSuggestions", **values, minConfidence=2))["code"] == "VALIDATION_FAILED"
+    above = {"minConfidence": 0.9, "maxConfidence": 0.1}
+    assert (await client.refused("decideSuggestions", **values, **above))["code"] == "VALIDATION_FAILED"
     missing = {"path": "x", "annotations": []}
     payload = await suggest(client, of_sample(client, 0, bird=0.5), missing, createMissing=True)
     assert (payload["suggestedCount"], payload["notFoundPaths"]) == (1, ["x"])
+
+
+@pytest.mark.parametrize("field", ["labels", "labelIds", "models"])
+async def test_an_empty_list_is_not_every_suggestion(client: DatasetClient, field: str) -> None:
+    """As a page sends it whose user took everything out of it."""
+    await suggest(client, of_sample(client, 0, cat=0.9))
+    values = {"datasetId": client.dataset, "select": {"all": True}, "decision": "ACCEPT", field: []}
+    refused = await client.refused("decideSuggestions", **values)
+    assert (refused["code"], refused["details"]) == ("EMPTY_SELECTION", {"path": field})
+    if field != "models":
+        start = {"datasetId": client.dataset, "model": {"builtIn": True}, field: []}
+        assert (await client.refused("startAutoLabeling", **start))["code"] == "EMPTY_SELECTION"
+    assert (await decide(client, "ACCEPT", labelIds=[], labels=["cat"]))["suggestionCount"] == 1
 
 
 async def test_a_version_keeps_what_was_suggested(client: DatasetClient) -> None:

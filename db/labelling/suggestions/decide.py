@@ -106,6 +106,8 @@ async def decide(
     for bound in (how.min_confidence, how.max_confidence):
         if bound is not None and not 0 <= bound <= 1:
             raise Invalid("`minConfidence` and `maxConfidence` are numbers from 0 to 1.")
+    if how.min_confidence is not None and how.max_confidence is not None and how.min_confidence > how.max_confidence:
+        raise Invalid("`minConfidence` is above `maxConfidence`: no suggestion is between them.")
     if len(how.models) > MAX_MODELS:
         raise Invalid(f"At most {MAX_MODELS} models are named in one call.", most=MAX_MODELS)
     used = distinct(how.labels)

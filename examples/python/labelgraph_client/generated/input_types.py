@@ -215,11 +215,11 @@ class DecideSuggestionsInput(InputModel):
     "The samples: at most 1,000 ids or paths, or a filter or all without limit."
     decision: SuggestionDecision
     "Whether to accept or to reject them."
-    labels: Optional[list[str]] = Field(default_factory=lambda: [])
+    labels: Optional[list[str]] = None
     "Only suggestions of these labels. Together with `labelIds` at most 100; duplicates are ignored."
-    label_ids: Optional[list[str]] = Field(default_factory=lambda: [])
+    label_ids: Optional[list[str]] = None
     "Global ids of labels. Unlike a name, an id refers to the same label after a rename."
-    models: Optional[list["ModelInput"]] = Field(default_factory=lambda: [])
+    models: Optional[list["ModelInput"]] = None
     "Only suggestions of these models, at most 100. Suggestions from an import have no model."
     min_confidence: Optional[float] = None
     "Only suggestions with at least this confidence, 0–1."
@@ -803,9 +803,9 @@ class StartAutoLabelingInput(InputModel):
     "The samples to suggest for. Null: all without a confirmed annotation. For labelled samples, the model suggests where it disagrees with people."
     min_confidence: Optional[float] = 0.9
     "The least confidence of a suggestion, 0–1. With 0, the model suggests for every sample, so that samples can be ordered by how sure it is."
-    labels: Optional[list[str]] = Field(default_factory=lambda: [])
+    labels: Optional[list[str]] = None
     "Names of the only labels to suggest. Without these and `labelIds`: all. The built-in model learns all labels in any case."
-    label_ids: Optional[list[str]] = Field(default_factory=lambda: [])
+    label_ids: Optional[list[str]] = None
     "Global ids of labels. Unlike a name, an id refers to the same label after a rename."
     limit: Optional[int] = None
     "Suggest for at most this many samples, those that were added first. Null: for all. 0: only evaluate the built-in model."
