@@ -96,7 +96,7 @@ async def test_of_a_file_that_is_listed_twice_the_difference_counts(dataset: Dat
 async def test_postgres_has_statistics_of_what_a_large_sync_added(
     dataset: DatasetFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Without them it takes a dataset for an empty one, and a sync that finds nothing reads all of it again and again."""
+    """Without them it takes the dataset for an empty one, and a sync that finds nothing reads all, again and again."""
     known = "SELECT tablename FROM pg_stats WHERE tablename IN ('source', 'sample') AND attname = 'path'"
     monkeypatch.setattr("db.ingest.merge.ANALYZED", 2)
     dataset.put("a.png")
