@@ -351,6 +351,43 @@ def test_no_image_is_a_zip_too_wherever_that_is() -> None:
         assert images.check(harmless).width > 0
 
 
+def hiding(data: bytes) -> list[bytes]:
+    """Images with these bytes in their metadata, near the beginning of the file."""
+    return [
+        jpeg((0xFE, data)),
+        png(before=[(b"tEXt", b"Comment\0" + data)]),
+        encoded("GIF", comment=data),
+        encoded("TIFF", tiffinfo={700: data}),
+    ]
+
+
+def test_no_image_is_a_pdf_or_another_archive_too() -> None:
+    """Programs look for the beginning of a PDF in the first kilobyte, and for that of RAR and 7z in much more."""
+    for hidden in (b"%PDF-1.4\n1 0 obj\n<< >>\nendobj\n", b"Rar!\x1a\x07\x01\0", b"7z\xbc\xaf\x27\x1c\0\4"):
+        for data in hiding(hidden):
+            assert hidden in data
+            with pytest.raises(UnreadableImage, match="other data"):
+                images.check(data)
+    far = jpeg((0xFE, bytes(1_024)), (0xFE, b"%PDF-1.4\n1 0 obj\n"))
+    for data in (*hiding(b"%PDF-1.4 was printed"), *hiding(b"<script>1 0 obj"), far):
+        assert images.check(data).width > 0
+
+
+@pytest.mark.parametrize(
+    "behind",
+    [
+        b"MZ\x90\0",
+        b"\0\0\x7fELF",
+        b"#!/bin/sh\n",
+        b"x" * 99 + b"This program cannot be run in DOS mode",
+        b"<IFrame src",
+    ],
+)
+def test_no_program_is_behind_an_image(behind: bytes) -> None:
+    with pytest.raises(UnreadableImage, match="other data"):
+        images.check(jpeg() + behind)
+
+
 def test_wide_grays_are_shown_from_the_darkest_to_the_lightest() -> None:
     gray = Image.frombytes("I;16", (64, 64), struct.pack("<4096H", *(1_000 + at % 64 * 10 for at in range(4_096))))
     holes = gray.convert("F")

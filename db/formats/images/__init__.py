@@ -34,9 +34,16 @@ from db.formats.images.squares import difference_hash, fitting, resized
 
 HEAD_SIZE: Final = 64 * 1024  # bytes that nearly always contain all facts
 TAIL_SIZE: Final = 4 * 1024  # bytes that nearly always contain the image's end
-FOREIGN_DATA: Final = re.compile(rb"PK\x03\x04|PK\x05\x06|(?i:%pdf-|<script|<html|<!doctype|<svg[\s/>]|<\?php)")
+FOREIGN_DATA: Final = re.compile(
+    rb"PK\x03\x04|PK\x05\x06|This program (?:cannot|must) be run"
+    rb"|(?i:%pdf-|<script|<html|<!doctype|<svg[\s/>]|<iframe|<\?php|javascript:)"
+)
 FOREIGN_SIZE: Final = 66_000  # bytes from the end within which programs look for the end of a zip's directory
 ZIP_ENTRY, ZIP_END = b"PK\x01\x02", b"PK\x05\x06"
+OTHER_ARCHIVES: Final = (b"Rar!\x1a\x07", b"7z\xbc\xaf\x27\x1c")
+PROGRAMS: Final = (b"MZ", b"\x7fELF", b"#!/")
+PDF_START: Final = 1_024  # bytes within which programs look for the beginning of a PDF
+PDF_OBJECT: Final = re.compile(rb"[0-9]\s+[0-9]+\s+obj\b")
 CUT: Final = "The image file is truncated; send it again."
 ROWS: Final = 256  # of pixels hashed at once
 
@@ -73,7 +80,8 @@ def check(data: bytes, pixels: int = MAX_PIXELS, side: int = MAX_SIDE) -> ImageF
 
     Phones put a film, or zeros, behind an image. A web page, a script or an archive behind it could be taken for one:
     programs look for those at the beginning and at the end. In between, megabytes of a film contain any four bytes by
-    chance. Pixels and metadata may contain anything but a whole zip, which opens wherever its directory is."""
+    chance. Pixels and metadata may contain anything but an archive or a PDF that opens wherever it is: a web page, a
+    script or a program is one only from the first byte on, where the image begins."""
     content = read(data)
     if content.reach != UNKNOWN and not content.complete:
         raise UnreadableImage(CUT)
@@ -81,8 +89,9 @@ def check(data: bytes, pixels: int = MAX_PIXELS, side: int = MAX_SIDE) -> ImageF
         found = ImageFacts(content.format, image.width, image.height, content.orientation)
         refuse_scans(content)
         behind = _behind(content, data).lstrip(b"\0")
-        if _is_zip(data) or FOREIGN_DATA.search(behind[:FOREIGN_SIZE]) or FOREIGN_DATA.search(behind[-FOREIGN_SIZE:]):
-            raise UnreadableImage("The file has other data after the image; send only the image.")
+        ends = behind[:FOREIGN_SIZE], behind[-FOREIGN_SIZE:]
+        if _is_archive(data) or _is_pdf(data) or behind.startswith(PROGRAMS) or any(map(FOREIGN_DATA.search, ends)):
+            raise UnreadableImage("The file has other data in or after the image; send only the image.")
         if not _is_complete(content, pixels, side):
             raise UnreadableImage(CUT)
         image.load()
@@ -96,10 +105,19 @@ def _behind(content: Content, data: bytes) -> bytes:
     return data[content.end :] if content.complete else content.picture + data[content.end :]
 
 
-def _is_zip(data: bytes) -> bool:
-    """Whether programs find the end of a zip's directory, and an entry of it before that, wherever these are."""
+def _is_archive(data: bytes) -> bool:
+    """Whether programs find the beginning of a RAR or 7z file, or the end of a zip's directory, and an entry of it
+    before that, wherever these are."""
+    if any(start in data for start in OTHER_ARCHIVES):
+        return True
     end = data.rfind(ZIP_END, max(0, len(data) - FOREIGN_SIZE))
     return end >= 0 and data.rfind(ZIP_ENTRY, 0, end) >= 0
+
+
+def _is_pdf(data: bytes) -> bool:
+    """Whether programs find the beginning of a PDF, and an object behind it."""
+    start = data.find(b"%PDF-", 0, PDF_START)
+    return start >= 0 and PDF_OBJECT.search(data, start) is not None
 
 
 def may_be_truncated(head: bytes, tail: bytes, size: int) -> bool:
