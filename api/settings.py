@@ -174,7 +174,7 @@ class Limits(Section, alias_generator=_variables("LABELGRAPH_LIMIT_")):
     staged: Count = setting(
         defaults.STAGED,
         "files that one dataset may wait for at a time, in bytes: requested, and neither completed or imported nor "
-        "expired; one token at most for half of them",
+        "expired; one token at most for half of what the others leave",
     )
     uploads: PositiveInt = setting(
         16, "uploads at once in one process, and as many checks of files that clients put into storage; others wait"

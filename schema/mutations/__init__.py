@@ -12,7 +12,13 @@ from schema.mutations.jobs import cancel_job, import_annotations, import_manifes
 from schema.mutations.labels import create_labels, delete_labels, rename_label, update_label
 from schema.mutations.samples import delete_samples, label_samples, replace_sample_label, update_samples
 from schema.mutations.suggestions import decide_suggestions, suggest_annotations
-from schema.mutations.uploads import complete_uploads, request_import_upload, request_uploads, upload_samples
+from schema.mutations.uploads import (
+    cancel_uploads,
+    complete_uploads,
+    request_import_upload,
+    request_uploads,
+    upload_samples,
+)
 from schema.mutations.versions import delete_version, publish_version, set_current_version, write_manifest
 
 Mutation = create_type(
@@ -25,7 +31,7 @@ Mutation = create_type(
         *(sync_dataset, cancel_job, import_annotations, import_manifest, export_dataset),
         *(put_embeddings, delete_embeddings),
         start_auto_labeling,
-        *(upload_samples, request_uploads, complete_uploads, request_import_upload),
+        *(upload_samples, request_uploads, complete_uploads, cancel_uploads, request_import_upload),
         *(publish_version, set_current_version, delete_version, write_manifest),
         undo_change,
     ],

@@ -1,5 +1,5 @@
-"""uploadSamples; requestUploads and completeUploads, for scripts whose files go to storage directly; and
-requestImportUpload, for large files of imports."""
+"""uploadSamples; requestUploads and completeUploads, for scripts whose files go to storage directly;
+requestImportUpload, for large files of imports; and cancelUploads."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -211,6 +211,46 @@ class RequestImportUploadPayload(OfDataset):
         "the same key. Empty: the file is complete, and `importAnnotations` can import it by its key."
     )
     expires_at: datetime = strawberry.field(description="When the URLs expire. Request them again with the same key.")
+
+
+@strawberry.input(description="The uploads to cancel: at most 1,000 keys.")
+class CancelUploadsInput:
+    dataset_id: strawberry.ID = strawberry.field(description="Global id of the dataset.")
+    keys: list[str] = strawberry.field(
+        default_factory=list, description="Keys of uploads that were requested with `requestUploads`."
+    )
+    import_keys: list[str] = strawberry.field(
+        default_factory=list, description="Keys of files that your token requested with `requestImportUpload`."
+    )
+
+
+@strawberry.type(description="Return type of `cancelUploads`.")
+class CancelUploadsPayload(OfDataset):
+    canceled_count: int = strawberry.field(description="Number of uploads and files that were canceled.")
+    not_found_keys: list[str] = strawberry.field(
+        description="Those of `keys` under which there is no open upload: it is completed, canceled or expired, or was "
+        "never requested."
+    )
+    not_found_import_keys: list[str] = strawberry.field(
+        description="Those of `importKeys` under which your token has no file."
+    )
+
+
+@strawberry.mutation(
+    description="Ends uploads that are not needed any more. What was sent is deleted, the URLs no longer "
+    "work at this server, the bytes no longer count towards what a dataset may wait for, and the keys and names are "
+    "free. Refused with CONFLICT while an import of such a file is queued or running."
+)
+async def cancel_uploads(info: Info, input: CancelUploadsInput) -> CancelUploadsPayload:
+    id, by, context = number(input.dataset_id, "Dataset"), info.context.identity, info.context
+    outcome = await write(info, uploads.cancel, id, input.keys, input.import_keys, by=by)
+    await uploads.clear_canceled(context.database, context.stores, outcome)
+    return CancelUploadsPayload(
+        dataset=reference("Dataset", outcome.dataset_id),
+        canceled_count=len(outcome.staged) + len(outcome.files),
+        not_found_keys=list(outcome.not_found_keys),
+        not_found_import_keys=list(outcome.not_found_import_keys),
+    )
 
 
 @strawberry.mutation(

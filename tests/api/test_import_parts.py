@@ -28,6 +28,8 @@ SIZE = 500
 REQUEST = """mutation ($input: RequestImportUploadInput!) { requestImportUpload(input: $input) {
     partCount missingParts { number offset size url method headers { name value } } } }"""
 IMPORT = "mutation ($input: ImportAnnotationsInput!) { importAnnotations(input: $input) { job { id } } }"
+CANCEL = """mutation ($input: CancelUploadsInput!) { cancelUploads(input: $input) {
+    canceledCount notFoundKeys notFoundImportKeys } }"""
 OWNER = "SELECT name FROM token WHERE id::text = (SELECT split_part(key, ':', 1) FROM import_upload)"
 IMAGES = {f"cat/{number}.png": image_bytes() for number in range(12)}
 
@@ -152,14 +154,51 @@ async def test_a_dataset_waits_for_no_more_than_it_may(
         assert "errors" not in await send(script, REQUEST, **too_much | {"size": 40})
         others = [replace(script, client=Client(script.client.url, await token(database))) for _ in range(2)]
         await others[0].request(upload_input("c.png", bytes(60)))  # what one token announces leaves half to others
-        assert "errors" not in await send(others[0], REQUEST, key="set", fileName="set.zip", size=half - 60)
-        assert await code(others[1], REQUEST_UPLOADS, files=[upload_input("d.png", bytes(1))]) == "UPLOAD_TOO_LARGE"
+        assert "errors" not in await send(others[0], REQUEST, key="set", fileName="set.zip", size=half // 2 - 60)
+        assert await code(others[0], REQUEST_UPLOADS, files=[upload_input("d.png", bytes(1))]) == "UPLOAD_TOO_LARGE"
+        await others[1].request(upload_input("e.png", bytes(half // 4)))  # and each further one half of the rest
         await script.do("UPDATE import_upload SET size = 10 * size WHERE key LIKE '%:other'")
         await missing(script, data)  # what goes on is never refused
         await script.request(upload_input("a.png", bytes(60)))
         await script.do("UPDATE import_upload SET size = size / 10 WHERE key LIKE '%:other'")
         await run_import(script)
-        assert "errors" not in await send(script, REQUEST, key="more", fileName="more.zip", size=len(data))
+        assert "errors" not in await send(script, REQUEST, key="more", fileName="more.zip", size=len(data) // 2)
+
+
+async def test_uploads_that_are_not_needed_are_canceled(
+    database: Database,
+    database_url: str,
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    data = archive()
+    monkeypatch.setenv("LABELGRAPH_LIMIT_STAGED", str(2 * len(data) + 200))
+    async with open_staged_uploads("local", request, database, database_url, tmp_path) as script:
+        await put_all(script, data)
+        [upload] = await script.request(upload_input("a.png", image_bytes()[:60]))
+        await script.put(upload, image_bytes()[:60])
+        keys = {"keys": ["a.png", "x"], "importKeys": ["set", "y"]}
+        other = replace(script, client=Client(script.client.url, await token(database)))
+        not_found = (await send(other, CANCEL, importKeys=["set", "set"]))["data"]["cancelUploads"]
+        assert not_found == {"canceledCount": 0, "notFoundKeys": [], "notFoundImportKeys": ["set"]}
+        claim = await claimed(script, dryRun=True)
+        assert await code(script, CANCEL, **keys) == "CONFLICT"
+        await jobs.finish(database, claim, "CANCELED")
+        assert await script.staged() == -(-len(data) // SIZE) + 1
+        assert await code(script, REQUEST, key="more", fileName="more.zip", size=len(data)) == "UPLOAD_TOO_LARGE"
+        canceled = (await send(script, CANCEL, **keys))["data"]["cancelUploads"]
+        assert canceled == {"canceledCount": 2, "notFoundKeys": ["x"], "notFoundImportKeys": ["y"]}
+        assert await script.everything() == []
+        assert (await script.put(upload, image_bytes()[:60])).status_code == 404
+        assert await script.codes("a.png") == ["NOT_FOUND"]
+        assert await code(script, IMPORT, uploadKey="set") == "NOT_FOUND"
+        assert (await send(script, CANCEL, **keys))["data"]["cancelUploads"]["canceledCount"] == 0
+        assert await code(script, CANCEL) == "EMPTY_SELECTION"
+        assert len(await missing(script, data)) == 2
+        assert (await script.request(upload_input("a.png", image_bytes()[:60])))[0]["url"]
+        await put_all(script, data)
+        assert (await run_import(script))["added"] == len(IMAGES)
 
 
 async def test_files_of_a_token_that_is_revoked_are_cleared_away(

@@ -17,7 +17,7 @@ SCHEMA = build_schema()._schema
 # and a job records its changes later.
 WITHOUT_CHANGE = {
     *("updateDataset", "deleteDataset", "publishVersion", "deleteVersion", "requestUploads"),
-    *("requestImportUpload", "putEmbeddings", "deleteEmbeddings", "startAutoLabeling"),
+    *("requestImportUpload", "cancelUploads", "putEmbeddings", "deleteEmbeddings", "startAutoLabeling"),
     *("syncDataset", "importAnnotations", "importManifest", "exportDataset", "writeManifest", "cancelJob"),
 }
 WITHOUT_DATASET = {

@@ -8,10 +8,12 @@ noted, for its own.
     PUT              the bytes, to storage itself or to us            staging.py
     completeUploads  what was put there is checked, and added         completion.py
                      what nobody completed is cleared away            staging.py
+    cancelUploads    what is not needed any more ends                 cancel.py
 
     requestImportUpload  a URL for each missing part of a large file for an import    parts.py
 """
 
+from db.ingest.uploads.cancel import CanceledUploads, cancel, clear_canceled
 from db.ingest.uploads.completion import NOTHING, complete, discard, inspect
 from db.ingest.uploads.direct import DirectUploads, Incoming, Stored, commit, store
 from db.ingest.uploads.files import Checks, OnConflict, Result, Uploaded

@@ -64,17 +64,17 @@ async def lock_names(session: AsyncSession, dataset_id: int) -> None:
 
 
 async def expect_room(session: AsyncSession, dataset_id: int, size: int, most: int, *, by: Identity) -> None:
-    """Refuse new files of this size beyond what may be staged for a dataset, of which one token has half at most. The
-    names are locked."""
+    """Refuse new files of this size beyond what may be staged for a dataset: of that one token has at most half of what
+    the others leave, so there is always some for another one. The names are locked."""
     staged = await sql.first(session, SQL.staged_bytes, dataset_id=dataset_id, token_id=by.token_id)
     assert staged is not None
-    waiting, limit, whose = staged["of_token"], most // 2, " that this token requested"
-    if waiting + size <= limit:
-        waiting, limit, whose = staged["of_all"], most, ""
+    waiting, others = staged["of_token"], staged["of_all"] - staged["of_token"]
+    limit = max(0, most - others) // 2
     if waiting + size > limit:
         message = (
-            f"The dataset waits for files of {waiting} bytes{whose}, and for at most {limit} at a time: complete or "
-            "import those, or let them expire."
+            f"The dataset waits for files of {waiting} bytes that this token requested, and for at most {limit} at a "
+            f"time, half of what other tokens leave of {most}: complete or import those, or cancel them with "
+            "`cancelUploads`."
         )
         raise Invalid(message, code="UPLOAD_TOO_LARGE", limit=limit, staged=waiting)
 

@@ -234,6 +234,15 @@ async def sweep(database: Database, opener: OpenStore) -> None:
             await sql.run(session, SQL.forget, staged=gone, grace=GRACE)
 
 
+async def clear_file(database: Database, opener: OpenStore, staged: str) -> None:
+    """Clear away the parts of a file that was canceled. What cannot be cleared now is left to the sweep."""
+    async with database.reading() as connection:
+        row = await sql.first(connection, SQL.staged_as, name=staged)
+    if row is not None and await _is_gone(opener, row):
+        async with database.writing() as session:
+            await sql.run(session, SQL.forget, staged=[staged], grace=GRACE)
+
+
 async def clear(database: Database, opener: OpenStore, *, dataset_id: int) -> None:
     """Clear away all parts of a dataset that was deleted. What cannot be cleared now stays."""
     async with database.reading() as connection:

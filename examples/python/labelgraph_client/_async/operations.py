@@ -5,6 +5,7 @@ from typing import Any, Optional, Union
 from labelgraph_client.generated.annotate_samples import AnnotateSamples, AnnotateSamplesAnnotateSamples
 from labelgraph_client.base import UNSET, UnsetType
 from labelgraph_client.generated.cancel_job import CancelJob, CancelJobCancelJob
+from labelgraph_client.generated.cancel_uploads import CancelUploads, CancelUploadsCancelUploads
 from labelgraph_client.generated.change_page import ChangePage, ChangePageDataset
 from labelgraph_client.generated.complete_uploads import CompleteUploads, CompleteUploadsCompleteUploads
 from labelgraph_client.generated.create_dataset import CreateDataset, CreateDatasetCreateDataset
@@ -32,6 +33,7 @@ from labelgraph_client.generated.find_version import FindVersion, FindVersionDat
 from labelgraph_client.generated.input_types import (
     AnnotateSamplesInput,
     CancelJobInput,
+    CancelUploadsInput,
     ChangeFilter,
     CompleteUploadsInput,
     CreateDatasetInput,
@@ -1743,6 +1745,24 @@ class AsyncOperations(AsyncTransport):
             query=query, operation_name="CompleteUploads", variables=variables, **kwargs
         )
         return CompleteUploads.model_validate(data).complete_uploads
+
+    async def cancel_uploads(
+        self, input: CancelUploadsInput, **kwargs: Any
+    ) -> CancelUploadsCancelUploads:
+        query = gql("""
+            mutation CancelUploads($input: CancelUploadsInput!) {
+              cancelUploads(input: $input) {
+                canceledCount
+                notFoundKeys
+                notFoundImportKeys
+              }
+            }
+            """)
+        variables: dict[str, object] = {"input": input}
+        data = await self.execute(
+            query=query, operation_name="CancelUploads", variables=variables, **kwargs
+        )
+        return CancelUploads.model_validate(data).cancel_uploads
 
     async def request_import_upload(
         self, input: RequestImportUploadInput, **kwargs: Any

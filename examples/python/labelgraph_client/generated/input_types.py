@@ -108,6 +108,17 @@ class CancelJobInput(InputModel):
     "Global id of the job."
 
 
+class CancelUploadsInput(InputModel):
+    """The uploads to cancel: at most 1,000 keys."""
+
+    dataset_id: str
+    "Global id of the dataset."
+    keys: Optional[list[str]] = Field(default_factory=lambda: [])
+    "Keys of uploads that were requested with `requestUploads`."
+    import_keys: Optional[list[str]] = Field(default_factory=lambda: [])
+    "Keys of files that your token requested with `requestImportUpload`."
+
+
 class ChangeFilter(InputModel):
     """A filter of changes. All given conditions must match; null and empty lists are no condition."""
 
