@@ -145,7 +145,7 @@ async def _label_ids(session: AsyncSession, dataset_id: int, references: Sequenc
         raise Invalid(f"At most {MAX_LABELS:,} labels are named in one call.", most=MAX_LABELS)
     used = label_resolution.distinct(references)
     known = await labels.lock_labels(session, dataset_id, used)
-    names = label_resolution.names_for(used, known, create=False)
+    names = label_resolution.names_for(used, known)
     return sorted(known[name] for name in names)
 
 

@@ -51,16 +51,17 @@ def of_file(names: Sequence[T]) -> list[T]:
     return distinct(names)
 
 
-def missing(names: Iterable[str], known: KnownLabels, *, create: bool) -> list[str]:
-    """The names without a label. Raises LABEL_NOT_FOUND unless they may be made, INVALID_NAME where they cannot be."""
+def missing(names: Iterable[str], known: KnownLabels, *, create: bool | None) -> list[str]:
+    """The names without a label. Raises LABEL_NOT_FOUND unless they may be made, INVALID_NAME where they cannot be.
+    `create`: what the client said of that; None where it cannot say so."""
     absent = [name for name in names if name not in known]
     if absent and not create:
-        raise no_such_labels(absent)
+        raise no_such_labels(absent, can_create=create is not None)
     return [each.name for each in checked([LabelValues(name) for name in absent], known.rule)]
 
 
-def names_for(labels: Iterable[LabelReference], known: KnownLabels, *, create: bool) -> list[str]:
-    """The names to label with, each once. Raises LABEL_NOT_FOUND for those that are neither known nor to be made."""
+def names_for(labels: Iterable[LabelReference], known: KnownLabels, *, create: bool | None = None) -> list[str]:
+    """The names of labels, each once. Raises LABEL_NOT_FOUND for those that are neither known nor to be made."""
     names = named(labels, known)
     missing(names, known, create=create)
     return names

@@ -360,10 +360,11 @@ async def _lock(
 # -- errors -----------------------------------------------------------------------------------------------------------
 
 
-def no_such_labels(missing: Sequence[str]) -> NotFound:
+def no_such_labels(missing: Sequence[str], *, can_create: bool) -> NotFound:
     listed = ", ".join(f"`{name}`" for name in map(names.excerpt, missing[:5])) + (" …" if len(missing) > 5 else "")
+    hint = "create it with `createLabels`, or pass `createMissing: true`" if can_create else "see `Dataset.labels`"
     return NotFound(
-        f"The dataset has no label {listed}; create it with `createLabels`, or pass `createMissing: true`.",
+        f"The dataset has no label {listed}; {hint}.",
         code="LABEL_NOT_FOUND",
         names=[names.excerpt(name) for name in missing],
     )

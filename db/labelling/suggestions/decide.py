@@ -113,7 +113,7 @@ async def decide(
     used = distinct(how.labels)
     await lock_dataset(session, dataset_id, by, dry_run=how.dry_run)
     known = await labels.lock_labels(session, dataset_id, used)
-    names = label_resolution.names_for(used, known, create=False)
+    names = label_resolution.names_for(used, known)
     criteria = Criteria(
         [known[name] for name in names] or None,
         await models.find(session, dataset_id, how.models) if how.models else None,
