@@ -416,6 +416,10 @@ class ImportNoticeKind(Enum):
         "The import changes nothing: samples are as the files say already, or these say nothing that is imported."
     )
     LABEL_NAME = "A label's name is not allowed in this dataset, so its annotations were left out."
+    USAGE_UNKNOWN = (
+        "The files say a usage of an image that is none of train, val, test and inference, nor another word for one of "
+        "them, and it was ignored."
+    )
     LABEL_NOT_IN_FILES = "`labels` names a label that no annotation of the files has."
     SHAPE_BEYOND_IMAGE = "Shapes reach beyond their image. `outOfBounds` says what to do with them."
     LABELS_KEPT = "A person or a script labelled the sample last, so its labels stay. OVERWRITE replaces them."

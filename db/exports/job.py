@@ -135,7 +135,7 @@ class Writing:
             else:
                 await self._write_packed(batches)
         if self.export["packing"] == "FILES":
-            for group in await asyncio.to_thread(self._rest):
+            for group in await asyncio.to_thread(self._rest, self._leading()):
                 if self._is_new(group.series, group.number):
                     await self._write_document(group)
 
@@ -183,7 +183,7 @@ class Writing:
                 if groups:
                     yield groups
         if self.export["packing"] != "FILES":
-            rest = await asyncio.to_thread(self._rest)
+            rest = await asyncio.to_thread(self._rest, ())  # the others are in front, in each archive
             if groups := [group for group in rest if self._is_new(group.series, group.number)]:
                 yield groups
 
@@ -225,10 +225,14 @@ class Writing:
             groups.append(Group(read.series, sample.number, tuple(entries), image, data))
         return groups
 
-    def _rest(self) -> list[Group]:
+    def _leading(self) -> tuple[Entry, ...]:
+        """The files about the whole dataset that are known before its images."""
+        return tuple(Entry(file.path, file.data) for file in self.format.static_files())
+
+    def _rest(self, leading: Sequence[Entry]) -> list[Group]:
         """The documents, and the files about the whole dataset."""
-        entries = self.spools.finish()
-        entries += [Entry(file.path, file.data) for file in self.format.static_files()]
+        entries = [*self.spools.finish(), *leading]
+        entries += [Entry(file.path, file.data) for file in self.format.final_files()]
         first, series = self.facts.image_count + 1, len(self.format.series()) - 1
         return [Group(series, number, (entry,)) for number, entry in enumerate(entries, first)]
 
@@ -249,7 +253,8 @@ class Writing:
         with ExitStack() as stack:
             made = packer(self.export["packing"], self.format, self.format.series()[series], self.folder, stack)
             limit = self.facts.options.max_file_bytes or DEFAULT_FILE
-            file = File(made, queue, series, limit, self.format.max_shard_images)
+            leading = Group(series, 0, self._leading() if self.format.shard_suffix is None else ())
+            file = File(made, leading, queue, series, limit, self.format.max_shard_images)
 
             async def pieces() -> AsyncIterator[bytes]:
                 making, has_more = file.pieces(), True

@@ -92,9 +92,10 @@ def packer(packing: Packing, format_: Format, series: Series, folder: Path, stac
 @dataclass(slots=True)
 class File:
     """One file that is being made of the groups at the front of a queue. A group that does not fit any more, or is of
-    another series, stays in the queue for the next file."""
+    another series, stays in the queue for the next file. `leading`: what each file has in front."""
 
     packer: Packer
+    leading: Group
     queue: deque[Group]
     series: int
     max_bytes: int
@@ -104,6 +105,8 @@ class File:
 
     def pieces(self) -> Iterator[bytes | None]:
         """The file. None: the queue is empty, and the file ends here unless something is put into it."""
+        if self.leading.entries:
+            yield from self.packer.add(self.leading)
         while True:
             if not self.queue:
                 yield None

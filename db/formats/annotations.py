@@ -1,6 +1,6 @@
 """What a file says of an image, whatever its format: labels, their shapes, and who put them."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Annotated, Any, Final, Self
@@ -11,6 +11,7 @@ from db.formats.shapes import Shape, from_json, to_json
 
 StorableShape = Annotated[Shape, PlainSerializer(to_json), PlainValidator(from_json)]  # as JSON, if it is kept
 ATTRIBUTES: Final = ("difficult", "truncated", "occluded", "pose")
+FACTS: Final = (*ATTRIBUTES, "confidence", "labeled_by", "labeled_at")  # of an annotation, beside its label and shape
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,3 +68,13 @@ class ParsedAnnotation:
     color: str | None = None
     shortcut: str | None = None
     model: tuple[str, str] | None = field(default=None, compare=False)
+
+    def facts(self) -> Iterator[str]:
+        """Those of FACTS that are known of it."""
+        yield from self.attributes.to_json() or ()
+        if self.confidence is not None:
+            yield "confidence"
+        if self.author is not None:
+            yield "labeled_by"
+            if self.author.at is not None:
+                yield "labeled_at"

@@ -29,6 +29,7 @@ NoticeKind = Literal[
     "NOTHING_CHANGED",
     "FILES_NOT_READ",
     "LABEL_NAME",
+    "USAGE_UNKNOWN",
     "LABEL_NOT_IN_FILES",
     "SHAPE_BEYOND_IMAGE",
     "LABELS_KEPT",

@@ -100,6 +100,7 @@ class ExportHouse(House):
 
 
 def unpacked(files: dict[str, bytes]) -> dict[str, bytes]:
+    """Only what each of several archives has in front comes more than once."""
     found: dict[str, bytes] = {}
     for name, data in files.items():
         if name.endswith(".zip"):
@@ -110,7 +111,7 @@ def unpacked(files: dict[str, bytes]) -> dict[str, bytes]:
                 content = {info.name: file.read() for info in archive if (file := archive.extractfile(info))}
         else:
             content = {name: data}
-        assert not found.keys() & content.keys()
+        assert all(found[path] == data for path, data in content.items() if path in found)
         found |= content
     return found
 

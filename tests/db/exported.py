@@ -78,7 +78,7 @@ class _Written:
         for document, sections in zip(format_.documents, self.sections, strict=True):
             ends = zip(sections, document.tail(), strict=True)
             self._add_file(document.path, b"".join(bytes(section + end) for section, end in ends))
-        for file in format_.static_files():
+        for file in (*format_.static_files(), *format_.final_files()):
             self._add_file(file.path, file.data)
 
     def _add_image(self, image: AnnotatedImage, shard: Shard | None) -> bytes:

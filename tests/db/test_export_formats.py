@@ -24,6 +24,7 @@ NOON = datetime(2026, 11, 30, 12, 0, 0, 250_000, tzinfo=UTC)
 BOX = BoundingBox(10, 5, 30.5, 25)
 TRIANGLE = Polygon((Position(0, 0), Position(10, 0), Position(0, 20)))
 CAT, DOG = ParsedAnnotation("cat", BOX, author=Author("ann", NOON)), ParsedAnnotation("dog", TRIANGLE)
+BY_ANN = {"LABELED_BY": 1, "LABELED_AT": 1}
 GUESS = ParsedAnnotation("cat", BOX, 0.25, author=Author("model", NOON, confirmed=False))
 
 
@@ -129,7 +130,8 @@ def test_coco_of_a_dataset_that_is_not_split() -> None:
         '{"id":1,"file_name":"a/x.jpg","width":100,"height":50,"state":"LABELED"},\n'
         '{"id":2,"file_name":"y.png","width":100,"height":50,"state":"UNLABELED"}\n'
         '],"annotations":[\n'
-        '{"id":1,"image_id":1,"category_id":1,"bbox":[10,5,20.5,20],"area":410,"segmentation":[],"iscrowd":0},\n'
+        '{"id":1,"image_id":1,"category_id":1,"bbox":[10,5,20.5,20],"area":410,"segmentation":[],"iscrowd":0,'
+        '"labeled_by":"ann","labeled_at":"2026-11-30T12:00:00.250Z"},\n'
         '{"id":2,"image_id":1,"category_id":2,"bbox":[0,0,10,20],"area":100,"segmentation":[[0,0,10,0,0,20]],'
         '"iscrowd":0}\n'
         '],"categories":[{"id":1,"name":"cat","supercategory":""},{"id":2,"name":"dog","supercategory":""}]}\n'
@@ -218,7 +220,7 @@ def test_yolo_is_what_its_readers_expect() -> None:
         b'  1: "d\\"og"\n  2: "dog"\n',
     }
     assert {path for path, data in files.items() if data == PIXELS} == {"images/train/x.jpg", "images/val/y.png"}
-    assert losses(format_) == {"UNLABELED": 1, "POLYGONS_AS_BOXES": 1, "CIRCLES_AS_BOXES": 1}
+    assert losses(format_) == {"UNLABELED": 1, "POLYGONS_AS_BOXES": 1, "CIRCLES_AS_BOXES": 1} | BY_ANN
 
 
 def test_yolo_segments_and_oriented_boxes() -> None:
@@ -230,14 +232,14 @@ def test_yolo_segments_and_oriented_boxes() -> None:
         "1 0 0 0.1 0 0 0.4",
         "0 0 0 0.1 0.1 0.05 0.2 0 0.1",
     ]
-    assert losses(format_) == {"BOXES_AS_POLYGONS": 1}
+    assert losses(format_) == {"BOXES_AS_POLYGONS": 1} | BY_ANN
     format_, files = export("YOLO", images, "cat", "dog", yolo_task="ORIENTED_BOXES")
     assert files["labels/train/x.txt"].decode().splitlines() == [
         "0 0.1 0.1 0.305 0.1 0.305 0.5 0.1 0.5",
         "1 0 0 0.1 0 0.1 0.4 0 0.4",
         "0 0 0 0.1 0.1 0.05 0.2 0 0.1",
     ]
-    assert losses(format_) == {"POLYGONS_AS_BOXES": 1}
+    assert losses(format_) == {"POLYGONS_AS_BOXES": 1} | BY_ANN
     assert b"train: images/train\nval: images/train\n" in files["data.yaml"]
 
 
@@ -250,7 +252,8 @@ def test_yolo_is_of_the_upright_image_and_leaves_out_what_it_cannot_say() -> Non
     format_, files = export("YOLO", images, "cat")
     assert files["labels/train/x.txt"] == b"0 0.7 0.2025 0.4 0.205\n"
     assert sorted(files) == ["data.yaml", "labels/train/x.txt"]
-    assert losses(format_) == {"WHOLE_IMAGE": 1, "POINTS": 1, "NOT_EXPRESSED": 1, "SUGGESTIONS": 1, "UNLABELED": 1}
+    left_out = {"WHOLE_IMAGE": 1, "POINTS": 1, "NOT_EXPRESSED": 1, "SUGGESTIONS": 1, "UNLABELED": 1}
+    assert losses(format_) == left_out | BY_ANN
 
 
 @pytest.mark.parametrize(

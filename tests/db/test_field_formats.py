@@ -1,9 +1,14 @@
 """Formats of other tools, as they are written: the bytes where a reader is strict, and what each cannot say."""
 
 import hashlib
+import io
 import json
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
+import pyarrow.parquet
 import pytest
 
 from db.formats.annotations import Attributes, Author, ParsedAnnotation
@@ -72,16 +77,18 @@ def test_label_studio_has_predictions_by_model_and_the_configuration() -> None:
         "original_height": 50,
         "image_rotation": 0,
         "value": {"x": 10, "y": 10, "width": 20.5, "height": 40, "rotation": 0, "rectanglelabels": ["cat"]},
+        "meta": {"occluded": True, "pose": "Left"},
     }
     assert [prediction["model_version"] for prediction in first["predictions"]] == ["m"]
     assert first["predictions"][0]["result"][0]["score"] == 0.25
     assert second["annotations"] == second["predictions"] == []
     assert b'<RectangleLabels name="rectangle" toName="image">' in files["label_config.xml"]
-    assert losses(format_) == {"POLYLINES": 1, "OCCLUDED": 1, "POSE": 1}
+    assert losses(format_) == {"POLYLINES": 1}
 
 
 def test_hugging_face_rows_have_the_same_columns() -> None:
-    images = [image("x.jpg", CAT, DOG, GUESS, *ODD, usage="EVAL"), image("y.jpg", number=2, usage="EVAL")]
+    cat = replace(CAT, author=Author("ann", datetime(2026, 11, 30, 12, tzinfo=UTC)))
+    images = [image("x.jpg", cat, DOG, GUESS, *ODD, usage="EVAL"), image("y.jpg", number=2, usage="EVAL")]
     format_, files = export("HUGGING_FACE", images, "cat", "dog")
     first, second = map(json.loads, files["validation/metadata.jsonl"].splitlines())
     assert first.keys() == second.keys()
@@ -90,6 +97,8 @@ def test_hugging_face_rows_have_the_same_columns() -> None:
         "bbox": [[10, 5, 20.5, 20], [0, 0, 10, 20.5], [15, 15, 10, 10]],
         "categories": ["cat", "dog", "cat"],
         "segmentation": [[], [0, 0, 10, 0, 0, 20.5], []],
+        "labeled_by": ["ann", "", ""],
+        "labeled_at": ["2026-11-30T12:00:00.000Z", "", ""],
     }
     assert '- split: validation\n    path: "validation/**"' in files["README.md"].decode()
     of_shapes = {"POLYLINES": 1, "POINTS": 1, "CIRCLES_AS_BOXES": 1}
@@ -137,3 +146,32 @@ async def test_a_job_writes_it_and_a_reader_reads_it(database: Database, tmp_pat
     names = {row["path"].rpartition("/")[2] for row in await house.rows("SELECT path FROM sample")}
     assert {record.path.rpartition("/")[2] for record in records} <= names
     assert sum(len(record.annotations or ()) for record in records) > 50
+
+
+def parquet(**row: Any) -> bytes:
+    out = io.BytesIO()
+    pyarrow.parquet.write_table(pyarrow.Table.from_pylist([row]), out)
+    return out.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("name", "files"),
+    [
+        ("CSV", {"a.csv": "path,label,usage\n1.png,cat,{}\n"}),
+        ("JSON_LINES", {"a.jsonl": '{{"path": "1.png", "label": "cat", "usage": "{}"}}'}),
+        ("HUGGING_FACE", {"metadata.jsonl": '{{"file_name": "1.png", "label": "cat", "split": "{}"}}', "1.png": ""}),
+        ("WEBDATASET", {"1.png": "", "1.json": '{{"label": "cat", "usage": "{}"}}'}),
+        ("LABEL_STUDIO", {"a.json": '[{{"data": {{"image": "1.png", "usage": "{}"}}, "annotations": []}}]'}),
+        ("CVAT", {"a.xml": '<annotations><image name="1.png" subset="{}"><tag label="cat"/></image></annotations>'}),
+    ],
+)
+def test_a_usage_that_is_none_is_a_problem(name: str, files: dict[str, str]) -> None:
+    for usage, expected in (("trian", None), ("Validation", "EVAL"), ("", None)):
+        said = {path: text.format(usage) for path, text in files.items()}
+        [record], problems = read(READERS[name], said, "IMAGE_CLASSIFICATION")
+        assert record.usage == expected
+        assert [each.is_usage for each in problems] == [True] * (usage == "trian")
+        assert record.annotations is not None
+    assert read(READERS["PARQUET"], {"a.parquet": parquet(path="1.png", usage="trian")}, "IMAGE_CLASSIFICATION")[1][
+        0
+    ].is_usage

@@ -1,14 +1,17 @@
 """What our writers write, our readers read: equal records, as far as each format can say it. Seeded, for each type."""
 
 import io
+import itertools
 import tarfile
 from collections import Counter
+from collections.abc import Set
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from random import Random
 
 import pytest
 
-from db.formats.annotations import Attributes, Author, ParsedAnnotation
+from db.formats.annotations import FACTS, Attributes, Author, ParsedAnnotation
 from db.formats.datasets import FORMATS
 from db.formats.datasets.readers import READERS, detect
 from db.formats.datasets.records import AnnotatedImage, is_confirmed
@@ -17,6 +20,7 @@ from tests.db.dataset_files import read
 from tests.db.exported import export, image, losses
 
 SEEDS = range(8)
+NOON = datetime(2026, 11, 30, 12, 0, 0, 250_000, tzinfo=UTC)
 LABELS = ("cat", "dog", "狗", "a b&<\"'>", "no", "1")
 KINDS = ("IMAGE_CLASSIFICATION", "OBJECT_DETECTION", "IMAGE_SEGMENTATION")
 SHAPES: dict[str, tuple[type, ...]] = {
@@ -100,12 +104,13 @@ def test_what_files_do_not_say_of_usages_is_counted(
 
 @pytest.mark.parametrize("kind", KINDS[:2])
 @pytest.mark.parametrize("name", sorted(SHAPES))
-def test_attributes_and_hard_images_come_back_or_are_counted(name: str, kind: str) -> None:
+def test_what_is_known_of_annotations_and_hard_images_come_back_or_are_counted(name: str, kind: str) -> None:
     if kind not in FORMATS[name].types:
         pytest.skip("a format for other datasets")
     shape = BoundingBox(1, 2, 30, 40) if kind == "OBJECT_DETECTION" else None
     all_ = Attributes(difficult=True, truncated=True, occluded=True, pose="Left")
-    odd = image("1.png", ParsedAnnotation("cat", shape, attributes=all_), is_hard=True)
+    known = ParsedAnnotation("cat", shape, 0.25, all_, author=Author("ann", NOON))
+    odd = image("1.png", known, is_hard=True)
     mode = "INCLUDED" if "INCLUDED" in FORMATS[name].images else "NONE"
     format_, files = export(name, [odd], "cat", type=kind, mode=mode)
     if name == "WEBDATASET":
@@ -113,14 +118,19 @@ def test_attributes_and_hard_images_come_back_or_are_counted(name: str, kind: st
     reader = "IMAGE_FOLDER" if (name, kind) == ("YOLO", KINDS[0]) else READ_AS.get(name, name)
     [record], _ = read(READERS[reader], files, kind)
     [back] = record.annotations or ()
-    is_lost = {
-        "DIFFICULT": not back.attributes.difficult,
-        "TRUNCATED": not back.attributes.truncated,
-        "OCCLUDED": not back.attributes.occluded,
-        "POSE": back.attributes.pose is None,
-        "HARD": not record.hard,
-    }
-    assert losses(format_) == {loss: 1 for loss, lost in is_lost.items() if lost}
+    lost = {name.upper() for name in set(FACTS).difference(back.facts())} | (set() if record.hard else {"HARD"})
+    assert losses(format_) == dict.fromkeys(lost, 1)
+    assert (back.author, back.confidence) in itertools.product((known.author, None), (0.25, None))
+
+
+def test_nothing_is_counted_of_annotations_that_are_counted_as_left_out() -> None:
+    left_out = (
+        ParsedAnnotation("cat", BoundingBox(1, 2, 30, 40), 0.5, author=Author("m", NOON, confirmed=False)),
+        ParsedAnnotation("cat", Point(Position(1, 1)), author=Author("ann", NOON)),
+        ParsedAnnotation("cat", author=Author("ann", NOON)),
+    )
+    format_, _ = export("PASCAL_VOC", [image("1.png", *left_out)], "cat")
+    assert losses(format_) == {"SUGGESTIONS": 1, "POINTS": 1, "WHOLE_IMAGE": 1}
 
 
 def test_a_usage_that_only_the_folder_says_is_counted() -> None:
@@ -204,10 +214,13 @@ class Dataset:
             kind = self.random.choice(kinds)
             shape = None if kind is type(None) else self._shape(kind, raster)
         is_guess = self.format in WITH_SUGGESTIONS and self.random.random() < 0.3
-        author = Author("m", None, confirmed=False) if is_guess else None
-        confidence = round(self.random.random(), 3) if is_guess else None
+        author = Author(f"{self.random.choice('mn')}", self._moment(), confirmed=not is_guess)
+        confidence = round(self.random.random(), 3) if is_guess or self.random.random() < 0.3 else None
         labels = NAMES_OF_FOLDERS if self.format == "IMAGE_FOLDER" else LABELS
         return ParsedAnnotation(self.random.choice(labels), shape, confidence, Attributes(), author=author)
+
+    def _moment(self) -> datetime:
+        return NOON + timedelta(milliseconds=self.random.randrange(10**9))
 
     def _shape(self, kind: type, raster: Raster) -> Shape:
         def position() -> Position:
@@ -240,8 +253,14 @@ def tarred(files: dict[str, bytes]) -> bytes:
     return packed.getvalue()
 
 
-def said(annotations: tuple[ParsedAnnotation, ...]) -> Counter[tuple[str, Shape | None, float | None, bool]]:
-    return Counter((each.label, each.shape, each.confidence, is_confirmed(each)) for each in annotations)
+def said(annotations: tuple[ParsedAnnotation, ...], says: Set[str]) -> Counter[tuple[object, ...]]:
+    """As far as a format says these facts."""
+
+    def known(each: ParsedAnnotation) -> tuple[object, ...]:
+        author, sure = each.author if "labeled_by" in says else None, each.confidence if "confidence" in says else None
+        return each.label, each.shape, is_confirmed(each), sure, author
+
+    return Counter(map(known, annotations))
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -268,5 +287,6 @@ def test_what_is_written_is_read(seed: int, name: str, kind: str) -> None:
         record = found.get(each.path.rpartition("/")[2]) or found[each.path.rpartition("/")[2].rpartition(".")[0]]
         on_it = record.on(each.raster, kind=kind)
         assert on_it.problems == record.problems == ()
-        assert said(on_it.annotations or ()) == said(each.annotations)
+        says = FORMATS[name].says
+        assert said(on_it.annotations or (), says) == said(each.annotations, says)
         assert record.usage == (None if name == "IMAGE_TEXT" else each.usage)

@@ -46,6 +46,17 @@ async def test_labels_that_no_line_of_a_manifest_has_are_named(importer: Annotat
     }
 
 
+async def test_a_usage_that_is_none_is_a_notice_of_its_own(importer: AnnotationImports) -> None:
+    file = importer.write("labels.jsonl", '{"path": "1.png", "label": "cat", "split": "trian"}\n')
+    message = "labels.jsonl:1: `split` must be train, val, test or inference, and is 'trian'; it was ignored."
+    assert await importer.notices(await importer.load(file)) == {"USAGE_UNKNOWN": (1, [message])}
+    assert await importer.dataset.labels() == {"1.png": ["cat"], "2.png": []}
+    line = {"source": f"{importer.folder}/images/2.png", "usage": "trian"}
+    job = await importer.load(importer.write("x.manifest", line), format="MODELARTS_MANIFEST")
+    message = "x.manifest:1: `usage` must be one of TRAIN, EVAL, TEST, INFERENCE; it was ignored."
+    assert (await importer.notices(job))["USAGE_UNKNOWN"] == (1, [message])
+
+
 @pytest.mark.parametrize("dry_run", [True, False])
 async def test_an_import_of_which_nothing_comes_says_so(importer: AnnotationImports, dry_run: bool) -> None:
     file = importer.write("labels.csv", "path,label\n1.png,cat\n2.png,cat\n")

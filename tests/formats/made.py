@@ -118,7 +118,7 @@ def _files(export: Format, dataset: Dataset) -> Iterator[tuple[str, bytes]]:
     for document in export.documents:
         sections = [document.head(), *(document.add(each) for each in exported), document.tail()]
         yield document.path, b"".join(b"".join(parts) for parts in zip(*sections, strict=True))
-    yield from ((file.path, file.data) for file in export.static_files())
+    yield from ((file.path, file.data) for file in (*export.static_files(), *export.final_files()))
 
 
 def _of_image(export: Format, image: AnnotatedImage, dataset: Dataset) -> Iterator[tuple[str, bytes]]:

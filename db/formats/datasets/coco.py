@@ -2,7 +2,8 @@
 
 Where the dataset is not split, the one part is called `default`, as Datumaro and CVAT call it. Pixels are those of the
 upright image, as OpenCV, Detectron2 and browsers read it. Category ids count from 1, in the order of the labels.
-An image's `state` tells the unlabelled ones from those on which nothing was found.
+An image's `state` tells the unlabelled ones from those on which nothing was found. What is known of an annotation is in
+`score`, `attributes`, `labeled_by` and `labeled_at`, which other readers pass over.
 """
 
 from collections.abc import Sequence
@@ -12,20 +13,19 @@ import orjson
 
 from db.errors import Invalid
 from db.formats import shapes
-from db.formats.annotations import ParsedAnnotation
+from db.formats.annotations import FACTS, ParsedAnnotation
 from db.formats.datasets import masks
 from db.formats.datasets.format import (
     CIRCLES_AS_BOXES,
     POINTS,
     POLYLINES,
-    SUGGESTIONS,
     WHOLE_IMAGE,
     Document,
     Format,
     Loss,
 )
 from db.formats.datasets.outlines import coordinates, corner_and_size, short
-from db.formats.datasets.records import AnnotatedImage, DatasetFacts
+from db.formats.datasets.records import AnnotatedImage, DatasetFacts, who_and_when
 from db.formats.shapes import BoundingBox, Circle, Point, Polygon, Polyline, Shape
 
 UNSPLIT: Final = "default"
@@ -40,6 +40,7 @@ class Coco(Format):
     options = frozenset({"has_splits", "segmentation"})
     is_single_files = True
     has_splits = True
+    says = frozenset(FACTS)
 
     def __init__(self, facts: DatasetFacts) -> None:
         super().__init__(facts)
@@ -56,19 +57,17 @@ class Coco(Format):
     def part_of(self, image: AnnotatedImage) -> str:
         return (image.split if self.facts.is_split else None) or UNSPLIT
 
-    def includes(self, image: AnnotatedImage) -> bool:
-        self.losses.add(SUGGESTIONS, image, len(image.annotations) - len(image.confirmed))
-        for annotation in image.confirmed:
-            match annotation.shape:
-                case Circle() if not self.has_masks:
-                    self.losses.add(CIRCLES_AS_BOXES, image)
-                case Polyline():
-                    self.losses.add(POLYLINES, image)
-                case Point():
-                    self.losses.add(POINTS, image)
-                case None if self.kind == "instances":
-                    self.losses.add(WHOLE_IMAGE, image)
-        return True
+    def shape_loss(self, annotation: ParsedAnnotation) -> Loss | None:
+        match annotation.shape:
+            case Circle() if not self.has_masks:
+                return CIRCLES_AS_BOXES
+            case Polyline():
+                return POLYLINES
+            case Point():
+                return POINTS
+            case None if self.kind == "instances":
+                return WHOLE_IMAGE
+        return None
 
     def image_path(self, image: AnnotatedImage) -> str:
         return f"images/{self.part_of(image)}/{image.file_path}"
@@ -117,6 +116,11 @@ class _Part(Document):
             if not isinstance(annotation.shape, BoundingBox | Polygon | Circle):
                 return None
             entry |= self._region(image, annotation.shape)
+        if annotation.confidence is not None:
+            entry["score"] = annotation.confidence
+        if attributes := annotation.attributes.to_json():
+            entry["attributes"] = attributes
+        entry |= who_and_when(annotation)
         self.ids += 1
         return {"id": self.ids} | entry
 

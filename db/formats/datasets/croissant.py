@@ -56,7 +56,7 @@ class Croissant(LabelsCsv):
         self.lines = _Hashed(lines)
         self.documents = (self.lines,)
 
-    def static_files(self) -> Sequence[File]:
+    def final_files(self) -> Sequence[File]:
         return (File("croissant.json", orjson.dumps(self._description(), option=orjson.OPT_INDENT_2)),)
 
     def _description(self) -> dict[str, Any]:

@@ -1,43 +1,42 @@
 """CVAT for images 1.1: `annotations.xml` beside the folder `images`. Pixels are those of the upright image.
 
-Labels of whole images are tags, circles ellipses. `difficult`, `truncated` and `pose` are attributes, declared with the
-labels.
+Labels of whole images are tags, circles ellipses. What is known of an annotation, but for `occluded`, is in attributes,
+declared with the labels.
 """
 
 from collections.abc import Iterator, Sequence, Set
 from typing import Final
 from xml.sax.saxutils import quoteattr
 
-from db.formats.annotations import ATTRIBUTES, Attributes, ParsedAnnotation
-from db.formats.datasets.format import SUGGESTIONS, Document, Format
+from db.formats.annotations import FACTS, ParsedAnnotation
+from db.formats.datasets.format import Document, Format
 from db.formats.datasets.outlines import short
-from db.formats.datasets.records import SPLITS, AnnotatedImage, DatasetFacts
+from db.formats.datasets.records import SPLITS, AnnotatedImage, DatasetFacts, who_and_when
 from db.formats.shapes import BoundingBox, Circle, Point, Polygon, Polyline, Position, Shape
 from db.formats.sidecars.voc.write import xml_text
 
 NO_SPLIT: Final = "default"  # the subset of images that are in no split
-DECLARED: Final = (("difficult", "checkbox", "false"), ("truncated", "checkbox", "false"), ("pose", "text", ""))
+DECLARED: Final = (
+    *(("difficult", "checkbox", "false"), ("truncated", "checkbox", "false"), ("pose", "text", "")),
+    *(("confidence", "text", ""), ("labeled_by", "text", ""), ("labeled_at", "text", "")),
+)
 
 
 class Cvat(Format):
     images = ("NONE", "INCLUDED")
     options = frozenset({"has_splits"})
     is_single_files = True
-    attributes = frozenset(ATTRIBUTES)
+    says = frozenset(FACTS)
 
     def __init__(self, facts: DatasetFacts) -> None:
         super().__init__(facts)
         self.documents = (_Annotations(facts),)
 
-    def includes(self, image: AnnotatedImage) -> bool:
-        self.losses.add(SUGGESTIONS, image, len(image.annotations) - len(image.confirmed))
-        return True
-
     def usage_said(self, image: AnnotatedImage) -> str | None:
         return image.usage if self.facts.is_split and image.split else None
 
-    def attributes_said(self, annotation: ParsedAnnotation) -> Set[str]:
-        return self.attributes - {"occluded"} if annotation.shape is None else self.attributes  # tags have none
+    def said_of(self, annotation: ParsedAnnotation) -> Set[str]:
+        return self.says - {"occluded"} if annotation.shape is None else self.says  # tags have none
 
 
 class _Annotations(Document):
@@ -113,7 +112,7 @@ def _shape(annotation: ParsedAnnotation) -> Iterator[str]:
     attributes = {"label": annotation.label, "source": "manual"}
     if kind != "tag":
         attributes["occluded"] = str(int(annotation.attributes.occluded))
-    inner = list(_inner(annotation.attributes))
+    inner = list(_inner(annotation))
     opening = f"    <{kind}{_attributes(attributes | numbers)}"
     if not inner:
         yield f"{opening}/>"
@@ -123,12 +122,13 @@ def _shape(annotation: ParsedAnnotation) -> Iterator[str]:
     yield f"    </{kind}>"
 
 
-def _inner(attributes: Attributes) -> Iterator[str]:
-    for name, is_set in (("difficult", attributes.difficult), ("truncated", attributes.truncated)):
-        if is_set:
-            yield f'      <attribute name="{name}">true</attribute>'
-    if attributes.pose is not None:
-        yield f'      <attribute name="pose">{xml_text(attributes.pose)}</attribute>'
+def _inner(annotation: ParsedAnnotation) -> Iterator[str]:
+    attributes = annotation.attributes
+    said = {name: "true" for name in ("difficult", "truncated") if getattr(attributes, name)}
+    said |= {} if attributes.pose is None else {"pose": attributes.pose}
+    said |= {} if annotation.confidence is None else {"confidence": repr(annotation.confidence)}
+    for name, value in (said | who_and_when(annotation)).items():
+        yield f'      <attribute name="{name}">{xml_text(value)}</attribute>'
 
 
 def _element(shape: Shape | None) -> tuple[str, dict[str, str]]:

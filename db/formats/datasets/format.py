@@ -17,8 +17,8 @@ from dataclasses import dataclass, field
 from typing import ClassVar, Final, Protocol
 
 from db.errors import Invalid
-from db.formats.annotations import ATTRIBUTES, ParsedAnnotation
-from db.formats.datasets.records import AnnotatedImage, DatasetFacts, ImagesMode, Packing
+from db.formats.annotations import FACTS, ParsedAnnotation
+from db.formats.datasets.records import AnnotatedImage, DatasetFacts, ImagesMode, Packing, is_confirmed
 
 ALL_TYPES: Final = frozenset({"IMAGE_CLASSIFICATION", "OBJECT_DETECTION", "IMAGE_SEGMENTATION"})
 TYPE_NOUNS: Final = {
@@ -101,10 +101,12 @@ USAGE_NOT_SPLIT: Final = Loss(
     "Images are in one part, as `hasSplits` is false: no file says TRAIN, EVAL or TEST.",
 )
 HARD: Final = Loss("HARD", "`isHard` of images is left out: the format has no place for it.")
-OF_ATTRIBUTES: Final = {
+FIELDS: Final = ("isDifficult", "isTruncated", "isOccluded", "pose", "confidence", "labeledBy", "labeledAt")
+OF_FACTS: Final = {
     name: Loss(name.upper(), f"`{field_name}` of annotations is left out: the format has no place for it.")
-    for name, field_name in zip(ATTRIBUTES, ("isDifficult", "isTruncated", "isOccluded", "pose"), strict=True)
+    for name, field_name in zip(FACTS, FIELDS, strict=True)
 }
+LEFT_OUT: Final = frozenset({POLYLINES, POINTS, WHOLE_IMAGE})  # annotations of which nothing is written
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,8 +143,9 @@ class Format:
     packing: ClassVar[Packing | None] = None  # what the format prescribes
     is_single_files: ClassVar[bool] = False  # without the images there is nothing but a few documents
     has_splits: ClassVar[bool] = False  # where a dataset is split, whoever calls leaves out images of no split
+    says_suggestions: ClassVar[bool] = False
     says_hard: ClassVar[bool] = False
-    attributes: ClassVar[frozenset[str]] = frozenset()  # of ATTRIBUTES, those that the files have a place for
+    says: ClassVar[frozenset[str]] = frozenset()  # of FACTS, those that the files have a place for
     shard_suffix: ClassVar[str | None] = None  # of a format that packs itself: `shard` makes its files
     max_shard_images: ClassVar[int | None] = None  # where what a file notes at its end takes memory
 
@@ -165,27 +168,41 @@ class Format:
         return image.usage if self.facts.is_split or not self.has_splits else None
 
     def takes(self, image: AnnotatedImage) -> bool:
-        """`includes`, and what the files do not say of the usage, of hard images and of attributes is counted, for all
-        formats alike."""
-        is_included = self.includes(image)
-        if is_included and (loss := self._usage_loss(image)) is not None:
+        """`includes`; and what the files do not say is counted, for all formats alike: suggestions, shapes, the usage,
+        hard images, and what is known of the annotations that are written."""
+        written = list[ParsedAnnotation]()
+        for annotation in image.annotations:
+            if not self.says_suggestions and not is_confirmed(annotation):
+                self.losses.add(SUGGESTIONS, image)
+                continue
+            loss = self.shape_loss(annotation)
+            if loss is not None:
+                self.losses.add(loss, image)
+            if loss not in LEFT_OUT:
+                written.append(annotation)
+        if not self.includes(image):
+            return False
+        if (loss := self._usage_loss(image)) is not None:
             self.losses.add(loss, image)
-        if is_included and image.is_hard and not self.is_hard_said(image):
+        if image.is_hard and not self.is_hard_said(image):
             self.losses.add(HARD, image)
-        for annotation in image.annotations if is_included else ():
-            if stored := annotation.attributes.to_json():
-                said = self.attributes_said(annotation)
-                for name in stored:
-                    self.losses.add(OF_ATTRIBUTES[name], image, name not in said)
-        return is_included
+        for annotation in written:
+            said = self.said_of(annotation)
+            for name in annotation.facts():
+                self.losses.add(OF_FACTS[name], image, name not in said)
+        return True
+
+    def shape_loss(self, annotation: ParsedAnnotation) -> Loss | None:
+        """What becomes of its shape that the format cannot say; one of `LEFT_OUT`: the annotation is not written."""
+        return None
 
     def is_hard_said(self, image: AnnotatedImage) -> bool:
         """Whether our reader takes from the files that this image is hard."""
         return self.says_hard
 
-    def attributes_said(self, annotation: ParsedAnnotation) -> Set[str]:
-        """Those of which the files say how they are on this annotation."""
-        return self.attributes
+    def said_of(self, annotation: ParsedAnnotation) -> Set[str]:
+        """Those of FACTS that the files say of this annotation, if they are known."""
+        return self.says
 
     def _usage_loss(self, image: AnnotatedImage) -> Loss | None:
         can_split = "has_splits" in self.options
@@ -213,6 +230,10 @@ class Format:
         return ()
 
     def static_files(self) -> Sequence[File]:
+        """Files about the whole dataset, known before the first image. Each of several archives has them."""
+        return ()
+
+    def final_files(self) -> Sequence[File]:
         """Files about the whole dataset that are made when all images have been seen."""
         return ()
 

@@ -2,31 +2,35 @@
 columns; pixels are those of the upright image, which `datasets` shows.
 
 Labels of whole images are in `labels`, and the first of them in `label`, boxes in `objects`, each as x, y, width and
-height, with the outline of what is no box. `README.md` says which files are which split; where nothing is split all are
-called `train`, and `usage` says what the usage is.
+height, with the outline of what is no box. Both have, one for each label or box, who put it and when, and Parquet also
+the confidence: in JSON a column of nothing but nulls has no type, and `datasets` refuses a split without any confidence
+beside one with some. `README.md` says which files are which split; where nothing is split all are called `train`, and
+`usage` says what the usage is.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from typing import Any, Final
+from collections.abc import Sequence, Set
+from typing import Any, ClassVar, Final
 
 import orjson
 
+from db.formats.annotations import ParsedAnnotation
 from db.formats.datasets.format import (
     CIRCLES_AS_BOXES,
     POINTS,
     POLYLINES,
-    SUGGESTIONS,
     Document,
     File,
     Format,
+    Loss,
 )
 from db.formats.datasets.outlines import coordinates, corner_and_size
-from db.formats.datasets.records import AnnotatedImage, DatasetFacts
+from db.formats.datasets.records import AnnotatedImage, DatasetFacts, who_and_when
 from db.formats.shapes import BoundingBox, Circle, Point, Polygon, Polyline
 
 NAMES: Final = {"train": "train", "val": "validation", "test": "test"}  # of splits
 UNSPLIT: Final = "train"  # what `datasets` calls what is not split
+WHO_AND_WHEN: Final = ("labeled_by", "labeled_at")
 
 
 class HuggingFace(Format, ABC):
@@ -35,6 +39,7 @@ class HuggingFace(Format, ABC):
     images = ("INCLUDED", "NONE", "LINKS")
     options = frozenset({"has_splits"})
     has_splits = True
+    says: ClassVar[frozenset[str]] = frozenset(WHO_AND_WHEN)
 
     def part_of(self, image: AnnotatedImage) -> str:
         return NAMES[image.split] if self.facts.is_split and image.split else UNSPLIT
@@ -43,13 +48,15 @@ class HuggingFace(Format, ABC):
     def parts(self) -> tuple[str, ...]:
         return tuple(NAMES[split] for split in self.facts.splits) or (UNSPLIT,)
 
-    def includes(self, image: AnnotatedImage) -> bool:
-        shapes = [each.shape for each in image.confirmed]
-        self.losses.add(SUGGESTIONS, image, len(image.annotations) - len(shapes))
-        self.losses.add(POLYLINES, image, sum(isinstance(shape, Polyline) for shape in shapes))
-        self.losses.add(POINTS, image, sum(isinstance(shape, Point) for shape in shapes))
-        self.losses.add(CIRCLES_AS_BOXES, image, sum(isinstance(shape, Circle) for shape in shapes))
-        return True
+    def shape_loss(self, annotation: ParsedAnnotation) -> Loss | None:
+        match annotation.shape:
+            case Polyline():
+                return POLYLINES
+            case Point():
+                return POINTS
+            case Circle():
+                return CIRCLES_AS_BOXES
+        return None
 
     def usage_said(self, image: AnnotatedImage) -> str | None:
         return image.usage  # a column, where nothing is split
@@ -90,16 +97,18 @@ class _Metadata(Document):
         if self.format.part_of(image) != self.part:
             return (b"",)
         link = {} if image.url is None else {"url": image.url}
-        line = {"file_name": image.file_path} | row(image, self.format.facts) | link
+        line = {"file_name": image.file_path} | row(image, self.format.facts, self.format.says) | link
         return (orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE),)
 
 
-def row(image: AnnotatedImage, facts: DatasetFacts) -> dict[str, Any]:
+def row(image: AnnotatedImage, facts: DatasetFacts, says: Set[str]) -> dict[str, Any]:
     """The columns beside the image. Each row has the same, as `datasets` expects."""
     upright = image.upright
-    labels = list(dict.fromkeys(each.label for each in upright.confirmed if each.shape is None))
+    whole = {each.label: each for each in reversed(upright.confirmed) if each.shape is None}
+    labels = [*reversed(whole)]
     found: dict[str, Any] = {"width": upright.raster.width, "height": upright.raster.height}
     found |= {"label": labels[0] if labels else None, "labels": labels}
+    found |= _known([whole[label] for label in labels], says)
     if not facts.is_split:
         found["usage"] = image.usage
     if facts.type == "IMAGE_CLASSIFICATION":
@@ -107,4 +116,12 @@ def row(image: AnnotatedImage, facts: DatasetFacts) -> dict[str, Any]:
     drawn = [each for each in upright.confirmed if isinstance(each.shape, BoundingBox | Polygon | Circle)]
     outlines = [list(map(float, coordinates(each.shape))) if isinstance(each.shape, Polygon) else [] for each in drawn]
     boxes = [list(map(float, corner_and_size(each.shape))) for each in drawn if each.shape is not None]
-    return found | {"objects": {"bbox": boxes, "categories": [each.label for each in drawn], "segmentation": outlines}}
+    objects = {"bbox": boxes, "categories": [each.label for each in drawn], "segmentation": outlines}
+    return found | {"objects": objects | _known(drawn, says)}
+
+
+def _known(annotations: Sequence[ParsedAnnotation], says: Set[str]) -> dict[str, Any]:
+    """A list for each fact. A text is never null, but may be empty."""
+    known = [who_and_when(each) for each in annotations]
+    found: dict[str, Any] = {name: [each.get(name, "") for each in known] for name in WHO_AND_WHEN if name in says}
+    return found | ({"confidence": [each.confidence for each in annotations]} if "confidence" in says else {})

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from db.formats.datasets import names, usages
-from db.formats.datasets.format import SUGGESTIONS, WITHOUT_LABEL, File, Format, Loss
+from db.formats.datasets.format import WITHOUT_LABEL, File, Format, Loss
 from db.formats.datasets.records import AnnotatedImage, DatasetFacts
 
 UNSPLIT_FILE: Final = "UNSPLIT.md"
@@ -33,7 +33,6 @@ class ImageFolder(Format):
 
     def includes(self, image: AnnotatedImage) -> bool:
         labels = image.confirmed
-        self.losses.add(SUGGESTIONS, image, len(image.annotations) - len(labels))
         if not labels:
             self.losses.add(WITHOUT_LABEL, image)
         elif len(labels) > 1:

@@ -6,7 +6,7 @@ A file without a line says that there is no label, which nobody has said of an u
 from collections.abc import Sequence
 
 from db.formats.datasets import usages
-from db.formats.datasets.format import SUGGESTIONS, File, Format
+from db.formats.datasets.format import File, Format
 from db.formats.datasets.records import AnnotatedImage
 from db.formats.paths import stem
 
@@ -14,10 +14,6 @@ from db.formats.paths import stem
 class ImageText(Format):
     types = frozenset({"IMAGE_CLASSIFICATION"})
     images = ("INCLUDED", "NONE")
-
-    def includes(self, image: AnnotatedImage) -> bool:
-        self.losses.add(SUGGESTIONS, image, len(image.annotations) - len(image.confirmed))
-        return True
 
     def usage_said(self, image: AnnotatedImage) -> str | None:
         """The reader goes by the folders."""

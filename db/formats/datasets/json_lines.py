@@ -6,7 +6,7 @@ from typing import Any
 import orjson
 
 from db.formats import shapes
-from db.formats.annotations import ATTRIBUTES, ParsedAnnotation
+from db.formats.annotations import FACTS, ParsedAnnotation
 from db.formats.datasets.format import Document, Format
 from db.formats.datasets.records import AnnotatedImage, DatasetFacts, is_confirmed
 from db.formats.timestamps import format_timestamp
@@ -14,8 +14,9 @@ from db.formats.timestamps import format_timestamp
 
 class JsonLines(Format):
     is_single_files = True
+    says_suggestions = True
     says_hard = True
-    attributes = frozenset(ATTRIBUTES)
+    says = frozenset(FACTS)
 
     def __init__(self, facts: DatasetFacts) -> None:
         super().__init__(facts)

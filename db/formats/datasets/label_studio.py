@@ -1,5 +1,6 @@
 """Label Studio: a JSON file of tasks, and the configuration of a project that shows them. Numbers are in percent of the
-upright image. Suggestions are predictions, one for each model."""
+upright image. Suggestions are predictions, one for each model. A result's `meta` has what is known of it beside its
+score."""
 
 from collections.abc import Iterator, Sequence
 from itertools import groupby
@@ -9,9 +10,9 @@ from xml.sax.saxutils import quoteattr
 import orjson
 
 from db.formats import shapes
-from db.formats.annotations import ParsedAnnotation
-from db.formats.datasets.format import POLYLINES, Document, File, Format
-from db.formats.datasets.records import AnnotatedImage, DatasetFacts, is_confirmed
+from db.formats.annotations import FACTS, ParsedAnnotation
+from db.formats.datasets.format import POLYLINES, Document, File, Format, Loss
+from db.formats.datasets.records import AnnotatedImage, DatasetFacts, is_confirmed, who_and_when
 from db.formats.shapes import BoundingBox, Circle, Point, Polygon, Polyline
 from db.formats.sidecars.voc.write import xml_text
 
@@ -22,14 +23,15 @@ NO_AUTHOR: Final = "model"
 
 class LabelStudio(Format):
     is_single_files = True
+    says_suggestions = True
+    says = frozenset(FACTS)
 
     def __init__(self, facts: DatasetFacts) -> None:
         super().__init__(facts)
         self.documents = (_Tasks(f"{facts.name}.json", self),)
 
-    def includes(self, image: AnnotatedImage) -> bool:
-        self.losses.add(POLYLINES, image, sum(isinstance(each.shape, Polyline) for each in image.annotations))
-        return True
+    def shape_loss(self, annotation: ParsedAnnotation) -> Loss | None:
+        return POLYLINES if isinstance(annotation.shape, Polyline) else None
 
     def static_files(self) -> Sequence[File]:
         return (File(CONFIGURATION, "\n".join(_configuration(self.facts)).encode()),)
@@ -78,9 +80,11 @@ def _results(image: AnnotatedImage, annotations: Sequence[ParsedAnnotation]) -> 
     results: list[dict[str, Any]] = []
     for index, each in enumerate(annotations, start=1):
         kind, name, value = _value(each, width, height)
-        score = {} if each.confidence is None else {"score": each.confidence}
+        known: dict[str, Any] = {} if each.confidence is None else {"score": each.confidence}
+        if meta := {**(each.attributes.to_json() or {}), **who_and_when(each)}:
+            known["meta"] = meta
         front = {"id": f"{image.number}-{index}", "type": kind, "from_name": name, "to_name": "image"}
-        results.append(front | (size if each.shape is not None else {}) | {"value": value} | score)
+        results.append(front | (size if each.shape is not None else {}) | {"value": value} | known)
     return results
 
 

@@ -34,7 +34,9 @@ class LabelsCsv(Format):
     """`path,label` first: what most scripts want."""
 
     is_single_files = True
+    says_suggestions = True
     says_hard = True
+    says = frozenset({"confidence", "labeled_by", "labeled_at"})
 
     def __init__(self, facts: DatasetFacts) -> None:
         super().__init__(facts)

@@ -10,7 +10,7 @@ from typing import Any, Final
 import orjson
 
 from db.formats import shapes
-from db.formats.annotations import ATTRIBUTES, Author, ParsedAnnotation
+from db.formats.annotations import ATTRIBUTES, FACTS, Author, ParsedAnnotation
 from db.formats.datasets.format import Document, File, Format
 from db.formats.datasets.records import AnnotatedImage, DatasetFacts
 from db.formats.manifests import Style
@@ -22,16 +22,17 @@ NO_TIME: Final = datetime(1970, 1, 1, tzinfo=UTC)  # of records that do not come
 
 class ModelArtsManifest(Format):
     images = ("NONE",)
+    says_suggestions = True
     says_hard = True
-    attributes = frozenset(ATTRIBUTES)
+    says = frozenset(FACTS)
 
     def __init__(self, facts: DatasetFacts) -> None:
         super().__init__(facts)
         self.style = Style(facts.type, facts.name, facts.input_path, f"./{FOLDER}")
         self.documents = (_Lines(f"{facts.name}.manifest", self.style),)
 
-    def attributes_said(self, annotation: ParsedAnnotation) -> Set[str]:
-        return self.attributes if annotation.shape is not None else frozenset()
+    def said_of(self, annotation: ParsedAnnotation) -> Set[str]:
+        return self.says if annotation.shape is not None else self.says - {*ATTRIBUTES}
 
     def files(self, image: AnnotatedImage) -> Sequence[File]:
         if self.facts.type == "IMAGE_CLASSIFICATION":

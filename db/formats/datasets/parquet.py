@@ -5,11 +5,11 @@ the file's schema.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from typing import Any, Final
 
 from db.formats.datasets.format import Series
-from db.formats.datasets.hugging_face import NAMES, UNSPLIT, HuggingFace, row
+from db.formats.datasets.hugging_face import NAMES, UNSPLIT, WHO_AND_WHEN, HuggingFace, row
 from db.formats.datasets.records import SPLITS, AnnotatedImage, DatasetFacts
 
 ROWS: Final = 100  # of a row group, as the hub's viewer likes them
@@ -17,6 +17,7 @@ GROUP: Final = 16 * 1024 * 1024  # bytes of a row group
 
 
 class Parquet(HuggingFace):
+    says = HuggingFace.says | {"confidence"}
     shard_suffix = ".parquet"
     max_shard_images = 50_000
 
@@ -30,7 +31,7 @@ class Parquet(HuggingFace):
         return tuple(Series(NAMES[split], frozenset({usages[split]})) for split in self.facts.splits)
 
     def shard(self, series: Series) -> "ParquetFile":
-        return ParquetFile(self.facts)
+        return ParquetFile(self.facts, self.says)
 
     def shard_name(self, series: Series, number: int) -> str:
         return f"{series.name}-{number:05d}"
@@ -39,12 +40,12 @@ class Parquet(HuggingFace):
 class ParquetFile:
     """One file, written in row groups; what is complete is handed over, so that only a group is in memory."""
 
-    def __init__(self, facts: DatasetFacts) -> None:
+    def __init__(self, facts: DatasetFacts, says: Set[str]) -> None:
         import pyarrow
         import pyarrow.parquet
 
         self.arrow = pyarrow
-        self.facts = facts
+        self.facts, self.says = facts, says
         self.sink = _Sink()
         self.schema = _schema(pyarrow, facts)
         self.writer = pyarrow.parquet.ParquetWriter(pyarrow.PythonFile(self.sink, mode="w"), self.schema)
@@ -56,7 +57,7 @@ class ParquetFile:
         return self.size
 
     def add(self, image: AnnotatedImage, data: bytes | None) -> bytes:
-        found = row(image, self.facts)
+        found = row(image, self.facts, self.says)
         numbers = self.facts.label_numbers
         found["label"] = None if found["label"] is None else numbers[found["label"]]
         found["labels"] = [numbers[label] for label in found["labels"]]
@@ -129,17 +130,23 @@ def _schema(arrow: Any, facts: DatasetFacts) -> Any:
         *(("width", arrow.int32()), ("height", arrow.int32())),
         *(("label", arrow.int64()), ("labels", arrow.list_(arrow.int64()))),
     ]
+    texts, reals = arrow.list_(arrow.string()), arrow.list_(arrow.float64())
+    known = [*((name, texts) for name in WHO_AND_WHEN), ("confidence", reals)]
+    of_known = {**{name: _list(text) for name in WHO_AND_WHEN}, "confidence": _list(number)}
+    columns += known
+    features |= of_known
     if not facts.is_split:
         columns.append(("usage", arrow.string()))
         features["usage"] = text
     if facts.type != "IMAGE_CLASSIFICATION":
-        numbers = arrow.list_(arrow.list_(arrow.float64()))
-        objects = [("bbox", numbers), ("categories", arrow.list_(arrow.int64())), ("segmentation", numbers)]
+        numbers = arrow.list_(reals)
+        objects = [("bbox", numbers), ("categories", arrow.list_(arrow.int64())), ("segmentation", numbers), *known]
         columns.append(("objects", arrow.struct(objects)))
         features["objects"] = {
             "bbox": _list(_list(number)),
             "categories": _list(label),
             "segmentation": _list(_list(number)),
+            **of_known,
         }
     if facts.images == "LINKS":
         columns.append(("url", arrow.string()))

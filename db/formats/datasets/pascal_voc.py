@@ -8,8 +8,8 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-from db.formats.annotations import ATTRIBUTES
-from db.formats.datasets.format import POINTS, SUGGESTIONS, WHOLE_IMAGE, Document, File, Format
+from db.formats.annotations import ATTRIBUTES, ParsedAnnotation
+from db.formats.datasets.format import POINTS, WHOLE_IMAGE, Document, File, Format, Loss
 from db.formats.datasets.records import AnnotatedImage, DatasetFacts
 from db.formats.paths import stem
 from db.formats.shapes import Point
@@ -24,18 +24,19 @@ class PascalVoc(Format):
     images = ("INCLUDED", "NONE")
     options = frozenset({"has_splits"})
     has_splits = True
-    attributes = frozenset(ATTRIBUTES)
+    says = frozenset({*ATTRIBUTES, "confidence"})
 
     def __init__(self, facts: DatasetFacts) -> None:
         super().__init__(facts)
         self.documents = tuple(_List(part, facts) for part in facts.splits or (UNSPLIT,))
 
-    def includes(self, image: AnnotatedImage) -> bool:
-        shapes = [each.shape for each in image.confirmed]
-        self.losses.add(SUGGESTIONS, image, len(image.annotations) - len(shapes))
-        self.losses.add(WHOLE_IMAGE, image, shapes.count(None))
-        self.losses.add(POINTS, image, sum(isinstance(shape, Point) for shape in shapes))
-        return True
+    def shape_loss(self, annotation: ParsedAnnotation) -> Loss | None:
+        match annotation.shape:
+            case None:
+                return WHOLE_IMAGE
+            case Point():
+                return POINTS
+        return None
 
     def is_hard_said(self, image: AnnotatedImage) -> bool:
         return any(each.attributes.difficult for each in image.confirmed)  # so readers take it

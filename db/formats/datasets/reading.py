@@ -66,10 +66,12 @@ class ReadOptions:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """`location`: a file, with a line (`train.csv:7`), or within JSON a pointer (`instances.json#/annotations/7`)."""
+    """`location`: a file, with a line (`train.csv:7`), or within JSON a pointer (`instances.json#/annotations/7`).
+    `is_usage`: of an image's usage, which is none that there is."""
 
     location: str
     message: str
+    is_usage: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +85,16 @@ class Contained:
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """Where an image may be among the files, and the path that it gets if it is there; None: that of its file. Both are
+    from the folder of the file that says it, or from the root. `is_last`: only if there is none at the image's path."""
+
+    file: str
+    path: str | None = None
+    is_last: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class ImageRecord:
     """An image, and what the files say of it.
 
@@ -93,8 +105,7 @@ class ImageRecord:
     `line`, its location. `content`: the image itself, where a file contains it, and `contained` where it is. `drawn`:
     on the image as it is stored, or as viewers show it, turned by its EXIF orientation; where `size` says, that counts.
     None: it is not known. `file`: where the image is among the files, if they say that beside its path; empty: they say
-    of others, and not of this one. `places`: where it usually is in this format, the likeliest first. Both are from
-    `folder`, or from the root.
+    of others, and not of this one. `places`: where it usually is in this format, the likeliest first.
     """
 
     path: str
@@ -112,7 +123,7 @@ class ImageRecord:
     content: bytes | None = field(default=None, repr=False)
     contained: Contained | None = field(default=None, compare=False)
     file: str | None = field(default=None, compare=False)
-    places: tuple[str, ...] = field(default=(), compare=False)
+    places: tuple[Place, ...] = field(default=(), compare=False)
 
     def on(self, raster: Raster, *, kind: str, beyond: OutOfBounds = "REFUSE") -> "ImageRecord":
         """With shapes in pixels of the stored image, as a dataset of this type can have them; others are problems."""

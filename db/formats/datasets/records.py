@@ -12,6 +12,7 @@ from typing import Final, Literal
 from db.formats import shapes
 from db.formats.annotations import ParsedAnnotation
 from db.formats.shapes import Raster
+from db.formats.timestamps import format_timestamp
 
 ImagesMode = Literal["NONE", "LINKS", "INCLUDED"]
 Packing = Literal["ZIP", "TAR", "FILES"]
@@ -132,3 +133,11 @@ class AnnotatedImage:
 
 def is_confirmed(annotation: ParsedAnnotation) -> bool:
     return annotation.author is None or annotation.author.confirmed
+
+
+def who_and_when(annotation: ParsedAnnotation) -> dict[str, str]:
+    """Who put it, and when, as formats say it that have no names of their own for these."""
+    author = annotation.author
+    if author is None:
+        return {}
+    return {"labeled_by": author.by} | ({} if author.at is None else {"labeled_at": format_timestamp(author.at)})

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import orjson
 
-from db.formats.annotations import ATTRIBUTES
+from db.formats.annotations import FACTS
 from db.formats.datasets.format import File, Format, Series
 from db.formats.datasets.json_lines import annotation_json
 from db.formats.datasets.records import SPLITS, AnnotatedImage
@@ -21,7 +21,8 @@ class WebDataset(Format):
     options = frozenset({"has_splits"})
     packing = "TAR"
     has_splits = True
-    attributes = frozenset(ATTRIBUTES)
+    says_suggestions = True
+    says = frozenset(FACTS)
 
     def usage_said(self, image: AnnotatedImage) -> str | None:
         return image.usage  # also the JSON does

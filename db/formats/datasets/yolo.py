@@ -30,7 +30,6 @@ from db.formats.datasets.format import (
     POINTS,
     POLYGONS_AS_BOXES,
     POLYLINES,
-    SUGGESTIONS,
     TYPE_NOUNS,
     UNLABELED,
     WHOLE_IMAGE,
@@ -79,13 +78,9 @@ class Yolo(Format):
     def includes(self, image: AnnotatedImage) -> bool:
         if self.folders:
             return self.folders.includes(image)
-        self.losses.add(SUGGESTIONS, image, len(image.annotations) - len(image.confirmed))
         if image.state != "LABELED":
             self.losses.add(UNLABELED, image)
             return False
-        for annotation in image.confirmed:
-            if (loss := self._loss(annotation)) is not None:
-                self.losses.add(loss, image)
         if not any(outline(annotation, self.task) for annotation in image.confirmed):
             self.losses.add(NOT_EXPRESSED, image)
             return False
@@ -122,7 +117,9 @@ class Yolo(Format):
         lines += [f"nc: {len(names)}", "names:" if names else "names: {}", *names, ""]
         return [File("data.yaml", "\n".join(lines).encode())]
 
-    def _loss(self, annotation: ParsedAnnotation) -> Loss | None:
+    def shape_loss(self, annotation: ParsedAnnotation) -> Loss | None:
+        if self.folders:
+            return None
         match annotation.shape:
             case None:
                 return WHOLE_IMAGE

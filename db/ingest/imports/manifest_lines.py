@@ -53,6 +53,7 @@ class ManifestLine:
     files: tuple[LabelFile, ...] = ()
     problems: tuple[str, ...] = field(default=())
     refused_names: tuple[tuple[str, str], ...] = field(default=())  # with the sentence that says why
+    refused_usage: str | None = None  # the sentence that says why
 
 
 def parse(text: bytes, kind: str, rule: names.LabelNameRule = "STANDARD") -> ManifestLine:
@@ -78,6 +79,7 @@ class _Reader:
     rule: names.LabelNameRule
     problems: list[str] = field(default_factory=list)
     refused_names: list[tuple[str, str]] = field(default_factory=list)
+    refused_usage: str | None = None
     files: list[LabelFile] = field(default_factory=list)
 
     def read(self, line: Mapping[str, Any]) -> ManifestLine:
@@ -92,13 +94,22 @@ class _Reader:
         is_useless = bool(items) and not annotations and not self.files
         return ManifestLine(
             source,
-            self._tried(_usage, line.get("usage")),
+            self._usage(line.get("usage")),
             self._tried(_flag, line.get("hard")),
             None if is_useless else tuple(annotations),
             tuple(self.files),
             tuple(self.problems[:MAX_REPORTED]),
             tuple(self.refused_names),
+            self.refused_usage,
         )
+
+    def _usage(self, value: Any) -> str | None:
+        if value is None or value == "":
+            return None
+        if str(value).strip().upper() in USAGES:
+            return str(value).strip().upper()
+        self.refused_usage = f"`usage` must be one of {', '.join(USAGES)}; it was ignored."
+        return None
 
     def _tried(self, read: Callable[[Any], T | None], value: Any) -> T | None:
         try:
@@ -153,14 +164,6 @@ def _text(value: Any, name: str) -> str:
     if not isinstance(value, str) or not value.strip() or not names.is_storable(value):
         raise Invalid(f"`{name}` is missing, or not a text.")
     return value.strip()
-
-
-def _usage(value: Any) -> str | None:
-    if value is None or value == "":
-        return None
-    if str(value).strip().upper() not in USAGES:
-        raise Invalid(f"`usage` must be one of {', '.join(USAGES)}; it was ignored.")
-    return str(value).strip().upper()
 
 
 def _flag(value: Any) -> bool | None:

@@ -68,7 +68,13 @@ class Reading:
     root: str | None = None
     rows: list[Row] = field(default_factory=list)
     warnings: list[tuple[str, str]] = field(default_factory=list)
+    refused_usages: list[tuple[str, str]] = field(default_factory=list)
     refused_names: list[LabelWarning] = field(default_factory=list)
+
+    @property
+    def waiting(self) -> int:
+        """What is to be staged."""
+        return len(self.rows) + len(self.warnings) + len(self.refused_usages) + len(self.refused_names)
 
     def add(self, batch: Sequence[Line]) -> None:
         for line in batch:
@@ -113,6 +119,7 @@ class Reading:
             self.root = folder if root is None else root
         location = self.location(line.number)
         self.warnings += [(location, problem) for problem in parsed.problems]
+        self.refused_usages += [(location, parsed.refused_usage)] if parsed.refused_usage else []
         self.refused_names += [LabelWarning(name, location, message) for name, message in parsed.refused_names]
         self.rows.append((self.job.id, line.number, path, origin, STORED.dump_json(parsed).decode()))
 
@@ -135,10 +142,12 @@ async def stage_manifest(
 
     async def flush() -> None:
         notices = [Notice("CONTENT", f"{location}: {message}") for location, message in reading.warnings]
+        notices += [Notice("USAGE_UNKNOWN", f"{location}: {message}") for location, message in reading.refused_usages]
         notices += [Notice("LABEL_NAME", f"{each.path}: {each.message}", each.count) for each in reading.refused_names]
+        reading.warnings += reading.refused_usages
         staged = (reading.rows, reading.warnings, reading.refused_names)
         await stage(database, job, "import_line", COLUMNS, *staged, notices)
-        for each in staged:
+        for each in (*staged, reading.refused_usages):
             each.clear()
 
     await in_batch(database, job, lambda batch: begin(batch, job))
@@ -148,7 +157,7 @@ async def stage_manifest(
     async for batch in lines(store.stream(name)):
         await asyncio.to_thread(reading.add, batch)
         reading.expect_manifest(after=DOUBTFUL)
-        if len(reading.rows) + len(reading.warnings) + len(reading.refused_names) >= BATCH:
+        if reading.waiting >= BATCH:
             await flush()
         if batch:
             job.report(progress=READ * batch[-1].end / max(size, 1), scanned=reading.scanned)

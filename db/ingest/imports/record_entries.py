@@ -23,7 +23,7 @@ from db.ingest.imports.contained import BroughtImage, ContainedImages
 from db.ingest.imports.entries import EXCLUDED, known_rasters
 from db.ingest.imports.label_files import UNSIZED
 from db.ingest.imports.options import Options
-from db.ingest.imports.records import STORED
+from db.ingest.imports.records import STORED, notice_of
 from db.jobs import Claim, LabelWarning
 from db.postgres.engine import Database
 from db.storage import Store, StoredObject
@@ -126,7 +126,7 @@ class RecordInspector:
             problems.append(Problem(entry.location, UNSIZED))
         problems += record.problems
         annotations, refused = self._included(record)
-        notices = [*entry.notices, *(Notice("CONTENT", f"{each.location}: {each.message}") for each in problems)]
+        notices = [*entry.notices, *(notice_of(each) for each in problems)]
         notices += [Notice("LABEL_NAME", f"{each.path}: {each.message}", each.count) for each in refused]
         if beyond:
             notices.append(Notice("SHAPE_BEYOND_IMAGE", f"{entry.location}: `{path_end(entry.path)}`", beyond))

@@ -12,7 +12,7 @@ import asyncpg
 from pydantic import TypeAdapter
 
 from db.errors import Invalid
-from db.formats.datasets.reading import Contained, ImageRecord, Problem, ReadOptions
+from db.formats.datasets.reading import Contained, ImageRecord, Place, Problem, ReadOptions
 from db.formats.images import SUFFIXES, not_taken, suffixes
 from db.formats.names import nfc
 from db.formats.paths import LENGTH, normalized, path_parts, suffix
@@ -157,10 +157,13 @@ class Staging:
         name = nfc(said[0] if image.part is not None and suffix(said[0]) in SUFFIXES else image.name)
         is_said = found.how == ALIKE and record.has_suffix
         path = None
-        if record.file and found.how == STATED and _is_relative(record.path) and _are_alike(said[0], name):
+        if found.path is not None and _is_relative(record.path) and _are_alike(found.path, name):
             with suppress(Invalid):
-                path, is_said = self._target(f"{found.folder}{said[0]}"), True
-        path = path or self._target(name)
+                path = self._target(found.path)
+        if path is not None and self.images is not None and self.images.take(path, image.name):
+            is_said = True
+        else:
+            path = self._target(name)
         form = SUFFIXES.get(suffix(path))
         if form is None or form not in self.rules.formats:
             reason = NO_IMAGE if form is None else not_taken(form, self.rules.formats)
@@ -190,7 +193,8 @@ class Staging:
             bases = [self.base, ""] if self.base else [""]
             exact = [f"{base}{folder}{path}" for base in bases for folder in folders]
             if self.stores and self.base is not None:  # never beyond the folder that is imported
-                places = (normalized(f"{folder}{nfc(place)}") for place in _places(record) for folder in folders)
+                usual = [place.file for place in _places(record) if not place.is_last]
+                places = (normalized(f"{folder}{nfc(place)}") for place in usual for folder in folders)
                 exact = [*(f"{self.base}{place}" for place in places if place), *exact]
         exact = list(dict.fromkeys(filter(None, (normalized(each) for each in exact))))
         ends = ends_of(normalized(unquote(path) if "://" in path else path))
@@ -200,11 +204,11 @@ class Staging:
         return candidates, len(exact)
 
 
-def _places(record: ImageRecord) -> tuple[str, ...]:
+def _places(record: ImageRecord) -> tuple[Place, ...]:
     """Where its image is stated to be, or else usually is. Of what is no path among files nothing comes."""
     if record.file is None:
         return record.places
-    return (record.file if _is_relative(record.file) else "",)
+    return (Place(record.file, record.path) if record.file and _is_relative(record.file) else Place(""),)
 
 
 def _is_relative(path: str) -> bool:
@@ -314,11 +318,15 @@ async def _flush(
     rows = [] if rows is None else rows
     problems = [*found, *((each, CONTENT) for each in files.index.problems)]
     warnings = [(each.location, each.message) for each, _ in problems]
-    notices = [Notice(kind, f"{each.location}: {each.message}") for each, kind in problems]
+    notices = [notice_of(each, kind) for each, kind in problems]
     await stage(database, job, "import_line", COLUMNS, rows, warnings, notices=notices)
     rows.clear()
     found.clear()
     files.index.problems.clear()
+
+
+def notice_of(problem: Problem, kind: NoticeKind = CONTENT) -> Notice:
+    return Notice("USAGE_UNKNOWN" if problem.is_usage else kind, f"{problem.location}: {problem.message}")
 
 
 def _passed_over(read: ReadFiles, label: str, form: str) -> list[Notice]:

@@ -1,7 +1,8 @@
 """COCO: a JSON file with `images`, `annotations` and `categories`, in any order, of any length.
 
 An annotation with `segmentation` becomes polygons, one for each part; else its `bbox` a box; else it is a label of the
-whole image. Masks become polygons along the edges of their pixels.
+whole image. Masks become polygons along the edges of their pixels. `score`, `attributes`, `labeled_by` and `labeled_at`
+are read as we write them.
 """
 
 import re
@@ -9,12 +10,12 @@ from collections.abc import Iterator, Sequence
 from typing import Any, BinaryIO, Final
 
 from db.errors import Invalid
-from db.formats.annotations import ATTRIBUTES, Attributes, ParsedAnnotation
+from db.formats.annotations import ParsedAnnotation
 from db.formats.datasets import usages
 from db.formats.datasets.readers import masks, values
 from db.formats.datasets.readers.grouping import Grouped, Grouping, Key, grouping
 from db.formats.datasets.readers.json_parts import Part, parts
-from db.formats.datasets.reading import MAX_ANNOTATIONS, Files, ImageRecord, Problem, ReadOptions, opened
+from db.formats.datasets.reading import MAX_ANNOTATIONS, Files, ImageRecord, Place, Problem, ReadOptions, opened
 from db.formats.shapes import BoundingBox, Polygon, Position, Shape
 
 MAX_CATEGORIES: Final = 100_000
@@ -40,7 +41,6 @@ class _File:
         self.name = name
         self.folder = name.rpartition("/")[0]
         self.usage = usages.in_path(name)
-        self.image_folders = _image_folders(name)
         self.options = options
         self.categories: Categories = {}
 
@@ -101,7 +101,7 @@ class _File:
             folder=self.folder,
             within=f"{self.name}#/annotations/",
             drawn="UPRIGHT",
-            places=values.places(path, *self.image_folders),
+            places=() if "://" in path else tuple(_places(self.name, path)),
         )
 
     def _annotations(self, item: dict[str, Any], position: int) -> tuple[list[ParsedAnnotation], list[str]]:
@@ -115,9 +115,12 @@ class _File:
             notes.append("It marks a crowd (`iscrowd`), and is read as one object.")
         confidence = self._confidence(item, notes)
         if self.options.kind == "IMAGE_CLASSIFICATION":
-            return [ParsedAnnotation(label, None, confidence, line=position)], notes
-        shapes = self._shapes(item, notes)
-        return [ParsedAnnotation(label, shape, confidence, _attributes(item), position) for shape in shapes], notes
+            shapes: Sequence[Shape | None] = (None,)
+        else:
+            shapes = self._shapes(item, notes)
+        attributes = values.attributes(item.get("attributes"))
+        author = values.author(item.get("labeled_by"), item.get("labeled_at"))
+        return [ParsedAnnotation(label, each, confidence, attributes, position, author) for each in shapes], notes
 
     def _confidence(self, item: dict[str, Any], notes: list[str]) -> float | None:
         try:
@@ -147,13 +150,16 @@ class _File:
         return polygons
 
 
-def _image_folders(name: str) -> tuple[str, ...]:
-    """Of `annotations/instances_val.json`, from its folder: as we write them, and as COCO itself has them."""
+def _places(name: str, path: str) -> Iterator[Place]:
+    """Of an image that `annotations/instances_val.json` says: in `images/val`, as we write it, in `val`, as COCO itself
+    has it, or in `images`; of another file in `images` beside it. `images` is no part of an image's path."""
     folder, _, file = name.rpartition("/")
+    up = "../" if folder.rpartition("/")[2] == "annotations" else ""
     part = NAMED.fullmatch(file)
-    if part is None or folder.rpartition("/")[2] != "annotations":
-        return ()
-    return f"../images/{part[1]}", f"../{part[1]}"
+    if part is not None and up:
+        yield Place(f"../images/{part[1]}/{path}", f"../{path}")
+        yield Place(f"../{part[1]}/{path}")
+    yield Place(f"{up}images/{path}", f"{up}{path}", is_last=True)
 
 
 def _key(value: Any, name: str) -> Key:
@@ -179,10 +185,3 @@ def _polygon(part: Any) -> Polygon:
         raise Invalid("A part of `segmentation` must be [x1, y1, x2, y2, x3, y3, …].")
     numbers = [values.number(each, "segmentation") for each in part]
     return Polygon(tuple(map(Position, numbers[::2], numbers[1::2])))
-
-
-def _attributes(item: dict[str, Any]) -> Attributes:
-    found = item.get("attributes")
-    said = found if isinstance(found, dict) else {}
-    difficult, truncated, occluded = (said.get(name) in (True, 1) for name in ("difficult", "truncated", "occluded"))
-    return Attributes(difficult, truncated, occluded, said=frozenset(said) & set(ATTRIBUTES[:3]))

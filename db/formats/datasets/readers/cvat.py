@@ -2,7 +2,7 @@
 `mask` and `tag`. Numbers are pixels of the upright image.
 
 A box that is turned becomes a polygon, several `points` an annotation each, a mask polygons along its pixels. Of the
-attributes `difficult`, `truncated`, `occluded` and `pose` are read.
+attributes `difficult`, `truncated`, `occluded`, `pose`, `confidence`, `labeled_by` and `labeled_at` are read.
 """
 
 from collections import Counter
@@ -17,10 +17,10 @@ from defusedxml.expatreader import DefusedExpatParser
 
 from db.errors import Invalid
 from db.formats.annotations import ATTRIBUTES, Attributes, ParsedAnnotation
-from db.formats.datasets import usages
+from db.formats.datasets.cvat import NO_SPLIT
 from db.formats.datasets.readers import masks, turned, values
 from db.formats.datasets.readers.grouping import MAX_WEIGHT
-from db.formats.datasets.reading import MAX_ANNOTATIONS, Files, ImageRecord, Problem, ReadOptions, opened
+from db.formats.datasets.reading import MAX_ANNOTATIONS, Files, ImageRecord, Place, Problem, ReadOptions, Usage, opened
 from db.formats.names import excerpt
 from db.formats.shapes import BoundingBox, Point, Polygon, Polyline, Position, Shape
 
@@ -28,8 +28,8 @@ PIECE: Final = 64 * 1024  # bytes that are read at once
 MAX_QUIET: Final = 4 * 1024 * 1024  # bytes without the end of an element
 MAX_DEPTH: Final = 16
 MAX_TEXT: Final = 256  # characters of an attribute's value
-MAX_POSE: Final = 64
 MAX_NAMES: Final = 100  # of attributes that are reported
+READ: Final = frozenset({"confidence", "labeled_by", "labeled_at"})  # of attributes, beside ATTRIBUTES
 ROOT: Final = "annotations"
 
 
@@ -132,21 +132,28 @@ class _Reader(ContentHandler):
         except Invalid as refused:
             self.found.append(Problem(location, refused.message))
             return
+        has_problem = bool(self.problems)
+        usage = self._usage(image.get("subset"), location)
+        folders = ("images", *([f"images/{image['subset']}"] if image.get("subset") else []))  # no part of paths
         whole = {each.label: each for each in reversed(self.annotations) if each.shape is None}
         annotations = [each for each in self.annotations if each.shape is not None or whole[each.label] is each]
         record = ImageRecord(
             path,
             location,
-            tuple(annotations) if annotations or not self.problems else None,
+            tuple(annotations) if annotations or not has_problem else None,
             values.size(image.get("width"), image.get("height")),
-            usages.of_name(image.get("subset")),
+            usage,
             problems=tuple(self.problems),
             folder=self.name.rpartition("/")[0],
             within=f"{self.name}:",
             drawn="UPRIGHT",
-            places=values.places(path, "images", f"images/{image['subset']}" if image.get("subset") else ""),
+            places=() if "://" in path else tuple(Place(f"{folder}/{path}", path) for folder in folders),
         )
         self.found.append(record)
+
+    def _usage(self, subset: str | None, location: str) -> Usage | None:
+        """CVAT calls the subset of images in none `default`."""
+        return None if subset == NO_SPLIT else values.usage(subset, "subset", location, self.problems)
 
     def _add_shape(self, kind: str, said: Mapping[str, str], line: int) -> None:
         place = f"{self.name}:{line}"
@@ -159,12 +166,23 @@ class _Reader(ContentHandler):
             label = values.text(said.get("label"), "label")
             is_whole = kind == "tag" or self.options.kind == "IMAGE_CLASSIFICATION"
             shapes: list[Shape | None] = [None] if is_whole else [*_shapes(kind, said)]
-            attributes = self._attributes(said)
+            known = (self._confidence(place), self._attributes(said), line)
+            author = values.author(self.inner.get("labeled_by"), self.inner.get("labeled_at"))
         except Invalid as refused:
-            if len(self.problems) <= MAX_ANNOTATIONS:
-                self.problems.append(Problem(place, refused.message))
+            self._report(place, refused)
             return
-        self.annotations += [ParsedAnnotation(label, shape, None, attributes, line) for shape in shapes]
+        self.annotations += [ParsedAnnotation(label, shape, *known, author) for shape in shapes]
+
+    def _report(self, place: str, refused: Invalid) -> None:
+        if len(self.problems) <= MAX_ANNOTATIONS:
+            self.problems.append(Problem(place, refused.message))
+
+    def _confidence(self, place: str) -> float | None:
+        try:
+            return values.confidence(self.inner.get("confidence"))
+        except Invalid as refused:
+            self._report(place, refused)
+            return None
 
     def _attributes(self, said: Mapping[str, str]) -> Attributes:
         known = {"difficult": False, "truncated": False, "occluded": said.get("occluded") == "1"}
@@ -173,8 +191,8 @@ class _Reader(ContentHandler):
             if name in known:
                 known[name] = known[name] or value.lower() in ("1", "true", "yes")
             elif name == "pose":
-                pose = value[:MAX_POSE] or None
-            elif name in self.unread or len(self.unread) < MAX_NAMES:
+                pose = value[: values.MAX_POSE] or None
+            elif name not in READ and (name in self.unread or len(self.unread) < MAX_NAMES):
                 self.unread[name] += 1
         found = {"occluded"} & said.keys() | self.inner.keys() & set(ATTRIBUTES)
         return Attributes(**known, pose=pose, said=frozenset(found))

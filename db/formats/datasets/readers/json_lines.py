@@ -1,9 +1,10 @@
 """JSON Lines: an object for each image. Ours have the names of the GraphQL API; of others these are read:
 
 path | file_name | image | image_path | …           as the columns of CSV, with `label` or `labels` for image labels
+confidence, labeled_by, labeled_at                  of the label; lists, one for each of `labels`
 annotations: [{label, shape, …}]                    a shape as ours, or `bbox`: [xmin, ymin, xmax, ymax]
 objects: {"bbox": [[x, y, width, height], …], "categories" | "category" | "label": […],     Hugging Face
-          "segmentation": [[x1, y1, x2, y2, …] or [], …]}
+          "segmentation": [[x1, y1, x2, y2, …] or [], …], "confidence" | "labeled_by" | "labeled_at": […]}
 """
 
 from collections.abc import Iterator, Mapping
@@ -14,21 +15,21 @@ import orjson
 
 from db.errors import Invalid
 from db.formats import names, shapes
-from db.formats.annotations import ATTRIBUTES, Attributes, Author, ParsedAnnotation
+from db.formats.annotations import ATTRIBUTES, Attributes, ParsedAnnotation
 from db.formats.datasets import usages
 from db.formats.datasets.readers import values
-from db.formats.datasets.readers.labels_csv import HUMAN, MACHINE, meanings
+from db.formats.datasets.readers.labels_csv import meanings
 from db.formats.datasets.readers.lines import TOO_LONG, byte_lines
 from db.formats.datasets.reading import MAX_ANNOTATIONS, Files, ImageRecord, Problem, ReadOptions, opened
 from db.formats.paths import suffix
 from db.formats.shapes import BoundingBox, Polygon, Position, Shape
-from db.formats.timestamps import parse_timestamp
 
 SUFFIXES: Final = (".jsonl", ".ndjson")
 MARK: Final = b"\xef\xbb\xbf"
-MAX_POSE: Final = 64  # characters
 FLAGS: Final = {"difficult": "isDifficult", "truncated": "isTruncated", "occluded": "isOccluded"}
 OBJECT_LABELS: Final = ("categories", "category", "labels", "label", "classes", "class")
+# What is said of a label of the image, and in which column.
+OF_LABELS: Final = {"confidence": "confidence", "labeledBy": "labeledby", "labeledAt": "labeledat"}
 
 
 def read(files: Files, options: ReadOptions) -> Iterator[ImageRecord | Problem]:
@@ -79,21 +80,25 @@ def record(item: Mapping[str, Any], name: str, location: str, options: ReadOptio
     items = list(_items(item, said))
     for index, each in enumerate(items[:MAX_ANNOTATIONS]):
         try:
-            annotations.append(_annotation(each, index, options.kind))
+            annotations.append(_annotation(each, index, options.kind, confidence=_confidence(each, location, problems)))
         except Invalid as refused:
             problems.append(Problem(location, refused.message))
     if len(items) > MAX_ANNOTATIONS:
         problems.append(Problem(location, f"An image has at most {MAX_ANNOTATIONS:,} annotations."))
     whole = {each.label: each for each in reversed(annotations) if each.shape is None}
     annotations = [each for each in annotations if each.shape is not None or whole[each.label] is each]
-    is_usage_said = "usage" in said or (len(known) < len(item) and "usage" in meanings(list(item)))  # also as null
+    usage = usages.in_path(name)
+    if "usage" in said:
+        usage = values.usage_of_column(said["usage"], keys[meanings(keys)["usage"]], location, problems)
+    elif len(known) < len(item) and "usage" in meanings(list(item)):  # as null
+        usage = None
     hard = said.get("hard")
     return ImageRecord(
         path,
         location,
         tuple(annotations) if annotations or not items else None,
         values.size(said.get("width", said.get("either width")), said.get("height", said.get("either height"))),
-        usages.of_name(said.get("usage")) if is_usage_said else usages.in_path(name),
+        usage,
         hard if isinstance(hard, bool) else None,
         tuple(problems),
         has_suffix="path" in said or bool(suffix(path)),
@@ -114,22 +119,37 @@ def _items(item: Mapping[str, Any], said: Mapping[str, Any]) -> Iterator[Mapping
     if isinstance(objects, dict):
         boxes = objects.get("bbox", objects.get("bboxes"))
         names_ = next((objects[name] for name in OBJECT_LABELS if isinstance(objects.get(name), list)), None)
-        columns = (each if isinstance(each, list) else [] for each in (boxes, names_, objects.get("segmentation")))
-        for box, label, outline in zip_longest(*columns):
-            yield {"label": label, "xywh": box, "outline": outline}
+        others = map(objects.get, ("segmentation", "confidence", "labeled_by", "labeled_at"))
+        columns = (each if isinstance(each, list) else [] for each in (boxes, names_, *others))
+        for found in zip_longest(*columns):
+            yield dict(zip(("xywh", "label", "outline", "confidence", "labeledBy", "labeledAt"), found, strict=True))
     elif isinstance(objects, list):
         for each in objects:
             yield {**each, "xywh": each.get("bbox"), "bbox": None} if isinstance(each, dict) else {}
-    labels = said.get("labels")
-    for label in [said.get("label"), *(labels if isinstance(labels, list) else [labels])]:
+    first, labels = said.get("label"), said.get("labels")
+    labels = labels if isinstance(labels, list) else [labels]
+    for index, label in enumerate(labels if first in labels else [first, *labels]):
         if label is not None and label != "":
-            yield {"label": label, "score": said.get("confidence")}
+            yield {"label": label} | {name: _of_label(said.get(of), index) for name, of in OF_LABELS.items()}
 
 
-def _annotation(item: Mapping[str, Any], index: int, kind: str) -> ParsedAnnotation:
+def _of_label(value: Any, index: int) -> Any:
+    """Of a list what it has for a label, else the same for each. What neither a text nor a number is says nothing."""
+    found = value[index : index + 1] if isinstance(value, list) else [value]
+    return next((each for each in found if isinstance(each, str | int | float)), None)
+
+
+def _confidence(item: Mapping[str, Any], location: str, problems: list[Problem]) -> float | None:
+    try:
+        return values.confidence(item.get("confidence", item.get("score")))
+    except Invalid as refused:
+        problems.append(Problem(location, refused.message))
+        return None
+
+
+def _annotation(item: Mapping[str, Any], index: int, kind: str, *, confidence: float | None) -> ParsedAnnotation:
     label = next((item[name] for name in ("label", "class", "category", "name") if item.get(name) is not None), None)
     shape = None if kind == "IMAGE_CLASSIFICATION" else _shape(item)
-    confidence = item.get("confidence", item.get("score"))
     color, shortcut, pose = item.get("color"), item.get("shortcut"), item.get("pose")
     flags = {name: item.get(field) is True for name, field in FLAGS.items()}
     # In ours, which say whether a label is confirmed, what is left out is not so; elsewhere it is not said.
@@ -137,22 +157,13 @@ def _annotation(item: Mapping[str, Any], index: int, kind: str) -> ParsedAnnotat
     return ParsedAnnotation(
         values.text(label, "label"),
         shape,
-        values.confidence(confidence),
-        Attributes(**flags, pose=values.text(pose, "pose")[:MAX_POSE] if pose else None, said=frozenset(said)),
+        confidence,
+        Attributes(**flags, pose=values.text(pose, "pose")[: values.MAX_POSE] if pose else None, said=frozenset(said)),
         index,
-        _author(item),
+        values.author(item.get("labeledBy"), item.get("labeledAt"), confirmed=item.get("isConfirmed") is not False),
         names.color(color) if isinstance(color, str) else None,
         names.shortcut(shortcut) if isinstance(shortcut, str) else None,
     )
-
-
-def _author(item: Mapping[str, Any]) -> Author | None:
-    by, at, confirmed = item.get("labeledBy"), item.get("labeledAt"), item.get("isConfirmed") is not False
-    if by is None and at is None and confirmed:
-        return None
-    moment = parse_timestamp(at) if isinstance(at, str) else None
-    name = values.text(by, "labeledBy") if by else HUMAN if confirmed else MACHINE
-    return Author(name, moment, confirmed, is_said=bool(by))
 
 
 def _shape(item: Mapping[str, Any]) -> Shape | None:

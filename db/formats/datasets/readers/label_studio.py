@@ -1,12 +1,14 @@
 """Label Studio: an array of tasks, each with the `data` that was shown, `annotations` of people and `predictions`.
 
 Of several annotations of a task those marked as ground truth are read, else the last. Predictions are suggestions. Also
-the short form of its exports, JSON_MIN, is read. Numbers are in percent of the upright image.
+the short form of its exports, JSON_MIN, is read. Numbers are in percent of the upright image. What we write into `meta`
+of a result is read.
 """
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Final
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -14,15 +16,12 @@ from urllib.parse import parse_qs, unquote, urlsplit
 import orjson
 
 from db.errors import Invalid
-from db.formats.annotations import Author, ParsedAnnotation
-from db.formats.datasets import usages
+from db.formats.annotations import Attributes, Author, ParsedAnnotation
 from db.formats.datasets.readers import turned, values
 from db.formats.datasets.readers.json_parts import Part, parts
 from db.formats.datasets.reading import MAX_ANNOTATIONS, Files, ImageRecord, Problem, ReadOptions, opened
 from db.formats.shapes import BoundingBox, Point, Polygon, Polyline, Position, Shape
 
-HUMAN, MACHINE = "human", "model"
-MAX_AUTHOR: Final = 256  # characters
 UPLOADED: Final = re.compile(r"/data/upload/(?:[0-9]+/)?(?:[0-9a-f]{8}-)?(.+)")
 LABELS: Final = ("rectanglelabels", "polygonlabels", "keypointlabels", "ellipselabels", "labels", "choices", "taxonomy")
 IMAGE_KEYS: Final = ("path", "image", "img", "image_url", "url", "captioning", "photo")
@@ -79,13 +78,16 @@ class _Task:
                 self.problems.append(Problem(self.location, f"An image has at most {MAX_ANNOTATIONS:,} annotations."))
                 break
         annotations = known.annotations[:MAX_ANNOTATIONS]
-        usage = said.get("usage", said.get("split", self.item.get("subset")))
+        has_problem = bool(self.problems)
+        name = next((name for name in ("usage", "split") if name in said), None)
+        usage = said[name] if name else self.item.get("subset")
+        usage = values.usage(usage, name or "subset", self.location, self.problems)
         return ImageRecord(
             path,
             self.location,
-            tuple(annotations) if annotations or not self.problems else None,
+            tuple(annotations) if annotations or not has_problem else None,
             self.size,
-            usages.of_name(usage),
+            usage,
             problems=tuple(self.problems),
             is_relative=self.size is None,
             folder=self.name.rpartition("/")[0],
@@ -144,9 +146,18 @@ class _Task:
             raise Invalid("What was drawn on an image that was turned in the tool is not read.")
         shape = None if self.options.kind == "IMAGE_CLASSIFICATION" else self._shape(value)
         own = self._score(result)
+        attributes, author = self._known(result.get("meta"), author)
         for label in found:
             text = values.text(label[-1] if isinstance(label, list) and label else label, "label")
-            yield ParsedAnnotation(text, shape, score if own is None else own, line=index, author=author)
+            yield ParsedAnnotation(text, shape, score if own is None else own, attributes, index, author)
+
+    def _known(self, meta: Any, author: Author | None) -> tuple[Attributes, Author | None]:
+        """What a result says of itself goes before what its annotation or prediction says."""
+        found = meta if isinstance(meta, dict) else {}
+        own = values.author(found.get("labeled_by"), found.get("labeled_at"))
+        if own is not None and author is not None:
+            own = replace(own, confirmed=author.confirmed)
+        return values.attributes(found), own or author
 
     def _shape(self, value: Mapping[str, Any]) -> Shape | None:
         width, height = self.size or (1, 1)
@@ -243,10 +254,10 @@ def _author(value: Any, item: Mapping[str, Any], *, confirmed: bool = True) -> A
         value = value.get("email", value.get("id"))
     at, name = _moment(item), None
     with suppress(Invalid):
-        name = values.text(value, "completed_by")[:MAX_AUTHOR]
+        name = values.text(value, "completed_by")[: values.MAX_AUTHOR]
     if name is None and at is None and confirmed:
         return None
-    return Author(name or (HUMAN if confirmed else MACHINE), at, confirmed, is_said=name is not None)
+    return Author(name or (values.HUMAN if confirmed else values.MACHINE), at, confirmed, is_said=name is not None)
 
 
 def _moment(item: Mapping[str, Any]) -> datetime | None:

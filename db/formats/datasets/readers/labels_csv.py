@@ -26,7 +26,7 @@ import orjson
 
 from db.errors import Invalid
 from db.formats import shapes
-from db.formats.annotations import Author, ParsedAnnotation
+from db.formats.annotations import ParsedAnnotation
 from db.formats.datasets import usages
 from db.formats.datasets.readers import values
 from db.formats.datasets.readers.grouping import Grouped, grouping
@@ -34,14 +34,11 @@ from db.formats.datasets.readers.lines import MAX_LINE, text_lines
 from db.formats.datasets.reading import MAX_ANNOTATIONS, Files, ImageRecord, Problem, ReadOptions, Usage, opened
 from db.formats.paths import suffix
 from db.formats.shapes import BoundingBox, Shape
-from db.formats.timestamps import parse_timestamp
 
 SUFFIXES: Final = (".csv", ".tsv", ".txt")
 DELIMITERS: Final = ",;\t|"
 MAX_COLUMNS: Final = 1_000
 MAX_NAME: Final = 64  # characters of a column's name in messages
-HUMAN: Final = "human"  # who labelled, where a file does not say
-MACHINE: Final = "model"
 SYNONYMS: Final[Mapping[str, Sequence[str]]] = {
     "path": ("path", "image", "imagepath", "file", "filename", "filepath", "img", "imgpath", "imagename", "imagefile"),
     "file": ("file",),
@@ -73,8 +70,6 @@ NOT_LETTERS: Final = re.compile(r"[^0-9a-z]")
 AUTOML: Final = ("usage", "path", "label", "left", "top", "", "", "right", "bottom", "", "")
 RETINANET: Final = ("path", "left", "top", "right", "bottom", "label")
 UNESCAPED: Final = re.compile("'['=+\\-@\t\r\n]")  # what `'` is put before, for spreadsheets
-USAGE_COLUMNS: Final = ("usage", "split")  # of the others some mean something else, such as a data set
-NO_USAGES: Final = ("unassigned", "none", "null")
 EDGES: Final = ("left", "top", "right", "bottom")
 SIDES: Final = ("x", "y", "across", "down")
 TRUE, FALSE = ("true", "1", "yes"), ("false", "0", "no")
@@ -243,12 +238,7 @@ class _File:
     def _usage(self, row: Sequence[str], line: int, problems: list[Problem]) -> Usage | None:
         if "usage" not in self.columns.of:
             return self.usage
-        cell, name = self._cell(row, "usage"), self._name("usage")
-        usage = usages.of_name(cell)
-        if usage is None and cell and _plain(name) in USAGE_COLUMNS and cell.lower() not in NO_USAGES:
-            message = f"`{name}` must be train, val, test or inference, and is {values.said(cell)}; it was ignored."
-            problems.append(Problem(f"{self.name}:{line}", message))
-        return usage
+        return values.usage_of_column(self._cell(row, "usage"), self._name("usage"), f"{self.name}:{line}", problems)
 
     def _annotations(self, row: Sequence[str], line: int, problems: list[Problem]) -> Iterator[ParsedAnnotation]:
         more = (row[index] or "" for index in self.columns.more_labels if index < len(row))
@@ -262,16 +252,10 @@ class _File:
             confidence = values.confidence(self._cell(row, "confidence"), self._name("confidence"))
         except Invalid as refused:
             problems.append(Problem(f"{self.name}:{line}", refused.message))
-        author = self._author(row)
+        confirmed = self._cell(row, "confirmed").lower() not in FALSE
+        author = values.author(self._cell(row, "labeledby"), self._cell(row, "labeledat"), confirmed=confirmed)
         for label in labels:
             yield ParsedAnnotation(values.text(label, "label"), shape, confidence, line=line, author=author)
-
-    def _author(self, row: Sequence[str]) -> Author | None:
-        by, at = self._cell(row, "labeledby"), parse_timestamp(self._cell(row, "labeledat"))
-        confirmed = self._cell(row, "confirmed").lower() not in FALSE
-        if not by and at is None and confirmed:
-            return None
-        return Author(by or (HUMAN if confirmed else MACHINE), at, confirmed, is_said=bool(by))
 
     def _shape(self, row: Sequence[str]) -> Shape | None:
         geometry = self._cell(row, "geometry")

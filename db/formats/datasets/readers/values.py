@@ -1,14 +1,25 @@
 """What values of files can be: numbers, texts, sizes. Raises Invalid with a sentence."""
 
 import re
+from collections.abc import Mapping
 from typing import Any, Final
 
 from db.errors import Invalid
+from db.formats.annotations import ATTRIBUTES, Attributes, Author
+from db.formats.datasets import usages
+from db.formats.datasets.reading import Problem, Usage
 from db.formats.names import excerpt, is_storable
+from db.formats.timestamps import parse_timestamp
 
 MAX_TEXT: Final = 4096  # characters of a path or a label
 MAX_SIDE: Final = 10_000_000  # pixels; no image has so many
 LARGEST: Final = 1e9  # of a coordinate
+MAX_POSE: Final = 64  # characters
+MAX_AUTHOR: Final = 256  # characters
+HUMAN: Final = "human"  # who labelled, where a file does not say
+MACHINE: Final = "model"
+USAGE_NAMES: Final = ("usage", "split")  # of columns; others, such as `set`, may say something else
+NO_USAGES: Final = ("unassigned", "none", "null")
 NUMBER: Final = re.compile(r"[+-]?([0-9]{1,30}(\.[0-9]{0,40})?|\.[0-9]{1,40})([eE][+-]?[0-9]{1,3})?")
 
 
@@ -62,17 +73,43 @@ def confidence(value: Any, name: str = "confidence") -> float | None:
     return found
 
 
+def author(by: Any, at: Any, *, confirmed: bool = True) -> Author | None:
+    """Who put a label, and when. None: the file says neither. What is no time is passed over."""
+    name = None if by is None or by == "" else text(by, "labeled_by")[:MAX_AUTHOR]
+    moment = parse_timestamp(at) if isinstance(at, str) else None
+    if name is None and moment is None and confirmed:
+        return None
+    return Author(name or (HUMAN if confirmed else MACHINE), moment, confirmed, is_said=name is not None)
+
+
+def attributes(said: Any) -> Attributes:
+    """Of an object of JSON with their names; of anything else none is said."""
+    found = said if isinstance(said, Mapping) else {}
+    difficult, truncated, occluded = (found.get(name) in (True, 1) for name in ATTRIBUTES[:3])
+    pose = found.get("pose")
+    pose = pose[:MAX_POSE] if isinstance(pose, str) and pose and is_storable(pose) else None
+    return Attributes(difficult, truncated, occluded, pose, said=frozenset(found) & {*ATTRIBUTES})
+
+
+def usage_of_column(value: Any, name: str, location: str, problems: list[Problem]) -> Usage | None:
+    return usage(value, name, location, problems if name.strip().lower() in USAGE_NAMES else [])
+
+
+def usage(value: Any, name: str, location: str, problems: list[Problem]) -> Usage | None:
+    """Of an image, as a field of this name says it. None: it says none, or something else, which is a problem."""
+    found = usages.of_name(value)
+    if found is None and value is not None and str(value).strip().lower() not in ("", *NO_USAGES):
+        message = f"`{name}` must be train, val, test or inference, and is {said(value)}; it was ignored."
+        problems.append(Problem(location, message, is_usage=True))
+    return found
+
+
 def file_beside(path: str, said: Any) -> str | None:
     """Where an image is, as a file says it beside its path; empty: it says nothing that can be used. None: what it says
     is the end of its path, and so no more than that."""
     if not isinstance(said, str) or not 0 < len(said) <= MAX_TEXT or not is_storable(said):
         return ""
     return None if f"/{path}".endswith(f"/{said}") else said
-
-
-def places(path: str, *folders: str) -> tuple[str, ...]:
-    """Of an image whose path is from one of these folders; of a URL there are none."""
-    return () if "://" in path else tuple(f"{folder}/{path}" for folder in folders if folder)
 
 
 def is_text(value: str) -> bool:

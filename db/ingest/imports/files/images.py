@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 from db.errors import Invalid
 from db.formats.datasets.readers.parquet_files import ParquetImages
 from db.formats.datasets.readers.web_dataset import TarImages
-from db.formats.datasets.reading import Contained
+from db.formats.datasets.reading import Contained, Place
 from db.formats.names import nfc
 from db.formats.paths import normalized, stem
 from db.ingest.images import MIB
@@ -22,17 +22,18 @@ TABLE: Final = (
     "CREATE TABLE image (last TEXT, path TEXT, name TEXT)",
     "CREATE INDEX image_of_path ON image (path)",
     "CREATE INDEX image_of_name ON image (last)",
+    "CREATE TABLE taken (path TEXT PRIMARY KEY, name TEXT)",
 )
 STATED, EXACT, ALIKE = 1, 2, 3  # how an image is found, the surest first
 
 
 class FoundImage(NamedTuple):
     """A file, and how: `STATED` where it is, or its very path, and nothing else is stated; by its very path, but it is
-    not where it is stated to be (`EXACT`); or by the end of its path. `folder`: the one from which it was found."""
+    not where it is stated to be (`EXACT`); or by the end of its path. `path`: the one that its place gives it."""
 
     name: str
     how: int
-    folder: str = ""
+    path: str | None = None
 
 
 class ImageNames:
@@ -46,23 +47,24 @@ class ImageNames:
         while some := list(islice(rows, ROWS)):
             self.index.write("INSERT INTO image VALUES (?, ?, ?)", some)
 
-    def find(self, path: str, folder: str, places: Sequence[str] = ()) -> FoundImage | None:
+    def find(self, path: str, folder: str, places: Sequence[Place] = ()) -> FoundImage | None:
         """The file at the first of these places, or else at this path, from a folder or from the root; else the only
         one whose path has the longest end in common with it. The path may lack the suffix. At the first place the file
         is stated to be; others are usual."""
         starts = (f"{folder}/", "") if folder else ("",)
-        for number, place in enumerate(places):
-            for start in starts:
-                at = normalized(f"{start}{nfc(place)}")
-                names = self._at(at)
-                if names and nfc(names[0]) == at:
-                    return FoundImage(names[0], EXACT if number else STATED, start)
+        usual = [place for place in places if not place.is_last]
+        for number, place in enumerate(usual):
+            if (found := self._at_place(place, starts, EXACT if number else STATED)) is not None:
+                return found
         for exact in dict.fromkeys((f"{folder}/{path}" if folder else path, path)):
             names = self._at(exact)
             if names and (nfc(names[0]) == exact or len(names) == 1):
-                return FoundImage(names[0], EXACT if places else STATED)
+                return FoundImage(names[0], EXACT if usual else STATED)
             if names:  # of the same stem
                 return None
+        for place in places:
+            if place.is_last and (found := self._at_place(place, starts, ALIKE)) is not None:
+                return found
         last = path.rpartition("/")[2]
         query = "SELECT path, name FROM image WHERE last = ? LIMIT ?"
         alike = self.index.rows(query, last, MAX_ALIKE + 1)
@@ -70,6 +72,20 @@ class ImageNames:
         if not common or len(common) > MAX_ALIKE or [length for length, _ in common[-2:-1]] == [common[-1][0]]:
             return None
         return FoundImage(common[-1][1], ALIKE)
+
+    def take(self, path: str, name: str) -> bool:
+        """Whether this file may get this path: it is that of no other file of the import."""
+        self.index.write("INSERT OR IGNORE INTO taken VALUES (?, ?)", [(path, name)])
+        return bool(self.index.rows("SELECT 1 FROM taken WHERE path = ? AND name = ?", path, name))
+
+    def _at_place(self, place: Place, starts: Sequence[str], how: int) -> FoundImage | None:
+        for start in starts:
+            at = normalized(f"{start}{nfc(place.file)}")
+            names = self._at(at)
+            if names and nfc(names[0]) == at:
+                path = None if place.path is None else normalized(f"{start}{nfc(place.path)}")
+                return FoundImage(names[0], how, path)
+        return None
 
     def _at(self, path: str) -> list[str]:
         """Up to two files at a path, with or without suffix, the whole path first."""
