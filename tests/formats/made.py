@@ -7,11 +7,12 @@ import shutil
 import tarfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from db.formats import images, shapes
-from db.formats.annotations import ParsedAnnotation
+from db.formats.annotations import Author, ParsedAnnotation
 from db.formats.datasets import FORMATS
 from db.formats.datasets.format import Format, expect_fit
 from db.formats.datasets.readers import pascal_voc, text_files
@@ -23,6 +24,7 @@ from tests.db.exported import facts, image
 
 EXAMPLES = Path(__file__).parent.parent.parent / "examples"
 MAX_PIXELS = 25_000_000
+ANN = Author("ann", datetime(2026, 11, 30, 12, tzinfo=UTC))
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +60,9 @@ def _read(name: str, reader: Reader, kind: str, *, usages: Sequence[str | None])
         content = files.files[record.path]
         found = images.facts(content, MAX_PIXELS)
         raster = Raster(found.width, found.height, found.orientation)
-        annotations = record.on(raster, kind=kind).annotations or ()
         usage = usages[number % len(usages)]
+        known: dict[str, Any] = {"author": ANN, "confidence": 0.5 if usage == "TRAIN" else None}  # in one split only
+        annotations = tuple(replace(each, **known) for each in record.on(raster, kind=kind).annotations or ())
         more: dict[str, Any] = {"raster": raster, "usage": usage, "size": len(content), "format": found.format}
         made.append(image(record.path, *annotations, number=number, **more))
         contents[number] = content
