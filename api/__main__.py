@@ -1,5 +1,10 @@
 """The command line: `python -m api`, or `./labelgraph`, which brings its own environment."""
 
+import gc
+
+if __name__ == "__main__":
+    gc.disable()  # what is imported stays: to search it for garbage again and again takes a third of a start
+
 import argparse
 import asyncio
 import os
@@ -110,4 +115,6 @@ def _add_token_commands(token: argparse.ArgumentParser, data: argparse.ArgumentP
 
 
 if __name__ == "__main__":
+    gc.freeze()
+    gc.enable()
     main()

@@ -18,14 +18,7 @@ from api import health, playground, web, worker
 from api.allowed_hosts import AllowedHosts
 from api.auth import Authenticator
 from api.compression import TextResponse
-from api.configuration import (
-    allowed_models,
-    call_limits,
-    database_limits,
-    decoding_limits,
-    document_limits,
-    stores,
-)
+from api.configuration import allowed_models, database_limits, decoding_limits, stores
 from api.files import exports, images, staged_uploads
 from api.files.thumbnails import thumbnails
 from api.graphql.event_streams import EventStreams
@@ -38,6 +31,7 @@ from api.limits.rates import OperationRate
 from api.limits.requests import AddressLimit, KeyedLimit
 from api.observation.observer import Observer, ResponseCounter, observing
 from api.runtime import Runtime, runtime
+from api.server_configuration import call_limits, document_limits
 from api.settings import Settings
 from api.worker import Pulse
 from db.concurrency_limits import ConcurrencyLimit

@@ -5,7 +5,7 @@ import gc
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Generator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Generator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -60,6 +60,18 @@ def run(main: Main, signals: Sequence[signal.Signals] = (signal.SIGINT, signal.S
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(with_signals())
+
+
+@contextmanager
+def loading() -> Iterator[None]:
+    """What is made in the block stays for good: the schema and all code. To search it for garbage takes 100 ms each
+    time."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @asynccontextmanager
@@ -153,13 +165,12 @@ async def serve(
 ) -> None:
     """Serve until stopping. `announce` is called with the URL once the server listens; if it fails, the server ends.
     `listener` and `positions` are those of several processes."""
-    from api.app import create_app  # the whole language with it, which other commands do not need
-    from api.configuration import server_options
-
     listener = listener or listen(settings)
-    app = create_app(settings, positions=positions)
-    gc.collect()
-    gc.freeze()  # the schema and all code stay for good: to search them for garbage takes 100 ms each time
+    with loading():
+        from api.app import create_app  # the whole language with it, which other commands do not need
+        from api.server_configuration import server_options
+
+        app = create_app(settings, positions=positions)
     gc.set_threshold(*GARBAGE)
     sys.setswitchinterval(SWITCH_INTERVAL)
     options = server_options(settings) | {"log_config": None, "access_log": False, "lifespan": "off"}
@@ -170,9 +181,10 @@ async def serve(
 
 async def work(settings: Settings, stopping: asyncio.Event, ready: Callable[[], object] = lambda: None) -> None:
     """Run jobs until stopping; running ones then go back to the queue. `ready` is called before the first."""
-    from api.configuration import database_limits  # other commands need not wait for what these import
-    from api.observation.observer import observing
-    from api.worker import run
+    with loading():
+        from api.configuration import database_limits  # other commands need not wait for what these import
+        from api.observation.observer import observing
+        from api.worker import run
 
     limits = database_limits(settings)
     async with (

@@ -6,6 +6,7 @@ import ssl
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import cache
 from itertools import count
 from typing import Any
 
@@ -14,8 +15,9 @@ import orjson
 import uvicorn
 
 from api.app import create_app
-from api.configuration import allowed_models, call_limits, server_options
+from api.configuration import allowed_models
 from api.process import Server
+from api.server_configuration import call_limits, document_limits, server_options
 from api.settings import Settings
 from db.identity import tokens
 from db.identity.tokens import Identity, Scope
@@ -24,6 +26,7 @@ from db.jobs.events import Events
 from db.postgres.engine import Database
 from db.storage import Stores
 from db.storage.locations import AllowedLocations
+from schema import build_schema
 from schema.context import Context
 from schema.errors import Refused
 from schema.execution.messages import Answer, Request
@@ -48,10 +51,13 @@ class Failed(AssertionError):
         return [error["extensions"]["code"] for error in self.errors]
 
 
+schema_within = cache(build_schema)  # made once for each limits: that, and to validate documents, takes long
+
+
 @asynccontextmanager
 async def serving(settings: Settings, schema: LabelgraphSchema | None = None) -> AsyncIterator[str]:
     """The URL of a server with these settings, for as long as the block takes."""
-    app = create_app(settings, schema)
+    app = create_app(settings, schema or schema_within(document_limits(settings.limits)))
     config = uvicorn.Config(app, "127.0.0.1", 0, log_config=None, access_log=False, **server_options(settings))
     server = Server(config)
     task = asyncio.create_task(server.serve())

@@ -6,12 +6,13 @@ PostgreSQL 15 as well, where its programs are found.
 
 import asyncio
 import fcntl
+import gc
 import hashlib
 import itertools
 import os
 import shutil
-from collections.abc import AsyncIterator, Iterator
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -45,9 +46,60 @@ FAST = {
     "synchronous_commit": "off",
     "max_connections": "300",
     "max_wal_size": "256MB",
+    "shared_buffers": "64MB",  # searched whenever a database is made or dropped
 }
 MEMORY, ROOM = Path("/dev/shm"), 4 << 30  # noqa: S108
 NUMBERS = itertools.count()
+
+Prepare = Callable[[str], Awaitable[object]]  # is given the URL of a database, to which it leaves no connection
+
+
+@dataclass(slots=True)
+class Databases:
+    """Makes and drops databases, over a connection to each server that is kept: to open one takes longer than to drop a
+    database. Every test has an event loop of its own, and this one as well."""
+
+    _loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.new_event_loop)
+    _connections: dict[str, asyncpg.Connection] = field(default_factory=dict)
+    _prepared: dict[tuple[str, str, Prepare], str] = field(default_factory=dict)
+
+    @contextmanager
+    def fresh(self, server_url: str, template: str) -> Iterator[str]:
+        """The URL of a copy of the template, which is dropped after the block."""
+        name = self._copy(server_url, template)
+        try:
+            yield _database(server_url, name)
+        finally:
+            self._do(server_url, f"DROP DATABASE {name} WITH (FORCE)")
+
+    def prepared(self, server_url: str, template: str, prepare: Prepare) -> str:
+        """A template for tests that begin with the same rows: made of another once in this process."""
+        key = server_url, template, prepare
+        if key not in self._prepared:
+            name = self._copy(server_url, template)
+            self._loop.run_until_complete(prepare(_database(server_url, name)))
+            self._prepared[key] = name
+        return self._prepared[key]
+
+    def close(self) -> None:
+        for (server_url, _, _), name in self._prepared.items():
+            self._do(server_url, f"DROP DATABASE {name} WITH (FORCE)")
+        for connection in self._connections.values():
+            self._loop.run_until_complete(connection.close())
+        self._loop.close()
+
+    def _copy(self, server_url: str, template: str) -> str:
+        name = f"test_{os.getpid()}_{next(NUMBERS)}"
+        self._do(server_url, f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
+        return name
+
+    def _do(self, url: str, statement: str) -> None:
+        self._loop.run_until_complete(self._execute(url, statement))
+
+    async def _execute(self, url: str, statement: str) -> None:
+        if url not in self._connections:
+            self._connections[url] = await asyncpg.connect(engine.driver_url(url))
+        await self._connections[url].execute(statement)
 
 
 @dataclass(slots=True)
@@ -85,6 +137,22 @@ def _home() -> Path:
     return MEMORY / f"labelgraph-tests-{os.geteuid()}-{checkout}"
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """All code and tests stay for good: to search them for garbage again and again takes longer than many a test."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Slow tests first: what is left in the end is short, and no process of a parallel run waits long for another."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+
+
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Give the memory back, unless another run of this checkout uses it."""
     if hasattr(session.config, "workerinput") or not _home().is_relative_to(MEMORY):
@@ -107,6 +175,14 @@ def servers() -> Iterator[Servers]:
     servers = Servers()
     yield servers
     servers.leave()
+
+
+@pytest.fixture(scope="session")
+def databases(servers: Servers) -> Iterator[Databases]:
+    """Closed before the servers are left."""
+    databases = Databases()
+    yield databases
+    databases.close()
 
 
 @pytest.fixture(scope="session")
@@ -133,16 +209,16 @@ def template(servers: Servers, server_kind: str) -> str:
 
 
 @pytest.fixture
-async def empty_database_url(server_url: str) -> AsyncIterator[str]:
+def empty_database_url(databases: Databases, server_url: str) -> Iterator[str]:
     """A database without a single table."""
-    async for url in _fresh(server_url, template="template0"):
+    with databases.fresh(server_url, "template0") as url:
         yield url
 
 
 @pytest.fixture
-async def database_url(server_url: str, template: str) -> AsyncIterator[str]:
+def database_url(databases: Databases, server_url: str, template: str) -> Iterator[str]:
     """A database of this test's own, migrated."""
-    async for url in _fresh(server_url, template=template):
+    with databases.fresh(server_url, template) as url:
         yield url
 
 
@@ -162,15 +238,6 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if metafunc.definition.get_closest_marker("portable") and "server_kind" in metafunc.fixturenames:
         kinds = ["default", "oldest"] if OLDEST_PROGRAMS.exists() else ["default"]
         metafunc.parametrize("server_kind", kinds, indirect=True)
-
-
-async def _fresh(server_url: str, *, template: str) -> AsyncIterator[str]:
-    name = f"test_{os.getpid()}_{next(NUMBERS)}"
-    await execute(server_url, f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
-    try:
-        yield _database(server_url, name)
-    finally:
-        await execute(server_url, f"DROP DATABASE {name} WITH (FORCE)")
 
 
 async def _make_template(server_url: str) -> str:

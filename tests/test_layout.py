@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from packaging.version import Version
 
-from api import configuration, settings
+from api import server_configuration, settings
 from db.formats import decoding
 from db.postgres import engine
 from db.queries import CallLimits
@@ -124,8 +124,8 @@ def test_every_setting_and_limit_is_read(owner: type, holder: str, readers: tupl
 
 
 def test_code_without_settings_has_the_settings_limits() -> None:
-    assert configuration.document_limits(settings.Limits()) == DocumentLimits()
-    assert configuration.call_limits(settings.Limits()) == CallLimits()
+    assert server_configuration.document_limits(settings.Limits()) == DocumentLimits()
+    assert server_configuration.call_limits(settings.Limits()) == CallLimits()
 
 
 @pytest.mark.parametrize(("package", "least"), SAFE.items())

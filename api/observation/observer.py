@@ -1,6 +1,7 @@
 """The observer of a process: its parts report to it, and it counts and traces as far as the settings ask for it.
 
-The libraries are imported only where they are used: without metrics and traces a process does not need them.
+The libraries are imported only where they are used: without metrics and traces a process does not need them. And the
+whole language only where operations are: a worker has none.
 """
 
 import asyncio
@@ -11,8 +12,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
-
 from api.command_errors import CommandError
 from api.observation.names import OperationNames
 from api.settings import Settings
@@ -21,14 +20,15 @@ from db.jobs import Outcome
 from db.postgres.engine import Database
 from db.postgres.readers import StatementObserver
 from db.storage.observed import Observe, Traffic
-from schema.errors import INTERNAL, error_code
-from schema.execution.documents import Document
-from schema.execution.messages import Answer
 
 if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
     from api.observation.metrics import Metrics
     from api.observation.tracing import Trace, Tracing
     from api.runtime import Runtime
+    from schema.execution.documents import Document
+    from schema.execution.messages import Answer
 
 OK: Final = "OK"
 CANCELED: Final = "CANCELED"  # the client left
@@ -40,13 +40,13 @@ class Observer:
     metrics: "Metrics | None" = None
     tracing: "Tracing | None" = None
 
-    def operation(self, document: Document, token_id: int) -> "Operation | NotObserved":
+    def operation(self, document: "Document", token_id: int) -> "Operation | NotObserved":
         """A context for running an operation, to which its answers are reported."""
         if self.metrics is None and self.tracing is None:
             return NOT_OBSERVED
         return Operation(self.metrics, self.tracing, document, token_id)
 
-    def refused(self, answer: Answer) -> None:
+    def refused(self, answer: "Answer") -> None:
         """A request that was answered before an operation began."""
         if self.metrics is not None:
             self.metrics.count_operation(REFUSED, code_of(answer))
@@ -170,7 +170,7 @@ class NotObserved:
     def __exit__(self, *_: object) -> None:
         pass
 
-    def answered(self, answer: Answer | bytes) -> None:
+    def answered(self, answer: "Answer | bytes") -> None:
         pass
 
 
@@ -183,7 +183,9 @@ class Operation:
 
     __slots__ = ("code", "is_subscription", "label", "metrics", "start", "trace")
 
-    def __init__(self, metrics: "Metrics | None", tracing: "Tracing | None", document: Document, token_id: int) -> None:
+    def __init__(
+        self, metrics: "Metrics | None", tracing: "Tracing | None", document: "Document", token_id: int
+    ) -> None:
         self.metrics, self.code, self.is_subscription = metrics, CANCELED, document.is_subscription
         self.label = "" if metrics is None else metrics.names.label(document.name, token_id)
         self.trace: Trace | None = None
@@ -196,7 +198,7 @@ class Operation:
             self.metrics.subscriptions.inc()
         return self
 
-    def answered(self, answer: Answer | bytes) -> None:
+    def answered(self, answer: "Answer | bytes") -> None:
         self.code = code_of(answer)
         if self.metrics is not None and self.is_subscription:
             self.metrics.events.inc()
@@ -209,27 +211,33 @@ class Operation:
             else:
                 self.metrics.time_operation(self.label, time.perf_counter() - self.start)
         if self.trace is not None:
+            from schema.errors import INTERNAL
+
             self.trace.end(self.code, is_error=self.code == INTERNAL)
 
 
-def code_of(answer: Answer | bytes) -> str:
+def code_of(answer: "Answer | bytes") -> str:
     """OK, or the code of the first error."""
-    return error_code(answer.errors[0]) if isinstance(answer, Answer) and answer.errors else OK
+    if isinstance(answer, bytes) or not answer.errors:
+        return OK
+    from schema.errors import error_code
+
+    return error_code(answer.errors[0])
 
 
 class ResponseCounter:
     """Around the application, where its responses are counted."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: "ASGIApp") -> None:
         self.app = app
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
         start, metrics = time.perf_counter(), scope["state"]["runtime"].observer.metrics
 
-        async def send_counted(message: Message) -> None:
+        async def send_counted(message: "Message") -> None:
             if message["type"] == "http.response.start":
                 metrics.count_response(scope["path"], message["status"], time.perf_counter() - start)
             await send(message)

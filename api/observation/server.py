@@ -16,8 +16,8 @@ from starlette.routing import Route
 
 from api.allowed_hosts import LOOPBACK, AllowedHosts
 from api.command_errors import CommandError, reason
-from api.configuration import server_options
 from api.observation.metrics import Metrics
+from api.server_configuration import server_options
 from api.settings import Settings
 from schema.errors import Refused
 

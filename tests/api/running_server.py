@@ -1,19 +1,16 @@
 """A server on a thread of its own, with a database of its own, for all tests of a file."""
 
 import asyncio
-import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from sqlalchemy.engine import make_url
-
-from api.configuration import document_limits
+from api.server_configuration import document_limits
 from api.settings import Settings
 from tests.api.graphql.toy_schema import ToySchema
 from tests.client import serving
-from tests.conftest import Servers, execute
+from tests.conftest import Databases, Servers
 from tests.waiting import TIMEOUT
 
 
@@ -46,14 +43,10 @@ class RunningServer:
 
 
 @contextmanager
-def opened(servers: Servers, name: str, settings: Callable[[str], Settings]) -> Iterator[RunningServer]:
+def opened(servers: Servers, databases: Databases, settings: Callable[[str], Settings]) -> Iterator[RunningServer]:
     """`settings` is given the URL of a fresh, migrated database."""
-    server_url, template = servers.url("default"), servers.template("default")
-    database = f"test_{os.getpid()}_{name.replace('_', '')}"
-    asyncio.run(execute(server_url, f"CREATE DATABASE {database} TEMPLATE {template}"))
-    url = make_url(server_url).set(database=database).render_as_string(hide_password=False)
-    try:
-        with RunningServer(settings(url)).opened() as server:
-            yield server
-    finally:
-        asyncio.run(execute(server_url, f"DROP DATABASE {database} WITH (FORCE)"))
+    with (
+        databases.fresh(servers.url("default"), servers.template("default")) as url,
+        RunningServer(settings(url)).opened() as server,
+    ):
+        yield server

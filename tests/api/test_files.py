@@ -32,7 +32,7 @@ from db.storage.disks import THREADS
 from tests.api.graphql.toy_schema import ToySchema
 from tests.api.running_server import RunningServer, opened
 from tests.client import Client, serving, token
-from tests.conftest import Servers
+from tests.conftest import Databases, Servers
 from tests.waiting import SERVER_TIMEOUTS, TIMEOUT, wait_until
 
 NUMBERS = itertools.count()
@@ -89,7 +89,7 @@ class Gallery:
 
 
 @pytest.fixture(scope="module")
-def server(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+def server(servers: Servers, databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     folder = tmp_path_factory.mktemp("images").resolve()
 
     def settings(url: str) -> Settings:
@@ -104,7 +104,7 @@ def server(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterat
             limits=Limits(image_side=20_000),
         )
 
-    with opened(servers, "files", settings) as server:
+    with opened(servers, databases, settings) as server:
         yield server
 
 

@@ -15,8 +15,8 @@ import pytest
 from PIL import Image
 
 from db.formats import decoding, images
+from db.formats.decoder import TOO_COSTLY
 from db.formats.decoding import MAX_IMAGES, Decoder, Decoders, Limits
-from db.formats.decoding.program import TOO_COSTLY
 from db.formats.images import ImageFacts, UnreadableImage
 from tests.waiting import TIMEOUT
 

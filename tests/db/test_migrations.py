@@ -10,6 +10,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 from alembic import command
+from alembic.script import ScriptDirectory
 from sqlalchemy.engine import make_url
 
 from api import embedded_postgres
@@ -41,6 +42,10 @@ async def test_what_is_unmade_leaves_nothing_and_can_be_made_again(database_url:
     assert await described(database_url) <= {"table alembic_version", "index alembic_version_pkc"}
     await migrations.upgrade(database_url)
     assert await described(database_url) == before
+
+
+def test_the_newest_revision_is_that_of_the_last_file() -> None:
+    assert migrations.head() == ScriptDirectory.from_config(migrations.config("")).get_current_head()
 
 
 async def downgrade(url: str, revision: str = "base") -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from api.configuration import document_limits
+from api.server_configuration import document_limits
 from api.settings import Limits, Settings
 from db.postgres.engine import Database
 from schema import build_schema

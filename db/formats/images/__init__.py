@@ -5,7 +5,6 @@ what follows the image, is left out before Pillow gets the file. Sizes are check
 first frame is decoded, and a JPEG with so many scans that decoding takes long is refused.
 """
 
-import asyncio
 import re
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
@@ -174,11 +173,15 @@ def _digest(picture: bytes, pixels: int, side: int) -> bytes:
 
 async def check_here(data: bytes) -> ImageFacts:
     """In a thread of this process, for trusted images. Servers and workers have decoders."""
+    import asyncio  # which decoders do not need: their start would take twice as long
+
     return await asyncio.to_thread(check, data)
 
 
 async def is_complete_here(data: bytes) -> bool:
     """In a thread of this process, for trusted images. A worker has decoders."""
+    import asyncio
+
     return await asyncio.to_thread(is_complete, data)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import uvicorn
 from starlette.types import Send
 
-from api.configuration import server_options
+from api.server_configuration import server_options
 from api.settings import Settings
 from tests.client import Client
 

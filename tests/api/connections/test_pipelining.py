@@ -4,7 +4,7 @@ import asyncio
 
 from starlette.types import Receive, Scope, Send
 
-from api.configuration import server_options
+from api.server_configuration import server_options
 from api.settings import Settings
 from db.postgres.engine import Database
 from tests.api.connections.raw_connection import GET, TIMEOUT, answer, post, query, raw_connection, serving_app

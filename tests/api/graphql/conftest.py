@@ -10,14 +10,12 @@ from db.postgres.engine import Database
 from db.postgres.models import Token
 from tests.api.running_server import RunningServer, opened
 from tests.client import Client, token
-from tests.conftest import Servers
+from tests.conftest import Databases, Servers
 from tests.waiting import SERVER_TIMEOUTS
 
 
 @pytest.fixture(scope="module")
-def server(
-    servers: Servers, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
-) -> Iterator[RunningServer]:
+def server(servers: Servers, databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     """With small limits."""
     limits = Limits(body=64_000, subscriptions=3, sockets=4)
     folder = tmp_path_factory.mktemp("server")
@@ -25,7 +23,7 @@ def server(
     def settings(url: str) -> Settings:
         return Settings(database_url=url, data_dir=folder, worker=False, limits=limits, timeouts=SERVER_TIMEOUTS)
 
-    with opened(servers, request.node.path.stem, settings) as server:
+    with opened(servers, databases, settings) as server:
         yield server
 
 

@@ -225,11 +225,14 @@ async def test_a_port_that_is_taken_is_named(settings: Settings) -> None:
 
 
 async def test_a_server_of_which_nobody_asked_for_it_shows_nothing_and_imports_nothing() -> None:
+    """Nor does a worker import the language, or what migrates a database."""
     code = """
 import asyncio, sys
-from api import app, worker
+from api import commands, configuration, worker
 from api.observation.observer import observing
 from api.settings import Settings
+assert [name for name in sys.modules if name.startswith(("alembic", "graphql", "strawberry"))] == []
+from api import app
 async def main():
     async with observing(Settings()) as observer:
         assert (observer.metrics, observer.tracing) == (None, None)

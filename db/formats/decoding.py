@@ -1,4 +1,4 @@
-"""Decoding untrusted images, in processes that may be killed (`program.py`).
+"""Decoding untrusted images, in processes that may be killed (`decoder.py`).
 
 An image that hangs its decoder, crashes it or fills its memory is unreadable, with no other effect: the decoder is
 replaced, and other images are decoded by other processes.
@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, Final, cast
 
-from db.formats.decoding.program import (
+from db.formats.decoder import (
     CHECK,
     COMPLETE,
     DIFFERENCE_HASH,
@@ -33,7 +33,7 @@ from db.formats.images import MAX_PIXELS, MAX_SIDE, ImageFacts, UnreadableImage
 
 log = logging.getLogger(__name__)
 
-ROOT: Final = Path(__file__).parents[3]
+ROOT: Final = Path(__file__).parents[2]
 MAX_IMAGES: Final = 1_000  # that one process decodes before it is replaced, as decoders may leak memory
 CLOCK_FACTOR: Final = 4  # time by the clock that an image may take, in times of its processor time
 PROCESS_ERRORS: Final = (TimeoutError, OSError, asyncio.IncompleteReadError)
@@ -165,7 +165,7 @@ class Decoders:
         arguments = (str(image.fileno()), str(self.limits.memory), str(self.limits.seconds))
         try:
             process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-B", "-P", "-m", "db.formats.decoding.program", *arguments),
+                *(sys.executable, "-B", "-P", "-m", "db.formats.decoder", *arguments),
                 env={"PYTHONPATH": str(ROOT)},
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
