@@ -12,6 +12,7 @@ from typing import Final
 
 import zstandard
 from starlette.datastructures import Headers
+from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
@@ -50,6 +51,12 @@ class TextResponse(Response):
                 self.headers["content-encoding"] = encoding
                 self.headers["content-length"] = str(len(self.body))
         await super().__call__(scope, receive, send)
+
+
+def takes_gzip(request: Request) -> bool:
+    """Whether a text that is compressed already may be sent so."""
+    quality = qualities(request.headers.get("accept-encoding", "")).get("gzip", 0.0)
+    return quality > 0 and runtime(request.scope).settings.compression
 
 
 async def _compressed(encoding: str, body: bytes) -> bytes:

@@ -73,7 +73,7 @@ class GraphQLOverHTTP:
         http = HTTPRequest(scope, receive)
         accept = accepted(http.headers.get("accept", ""))
         if http.method in ("GET", "HEAD") and accept.page and not OPERATION.search(scope["query_string"]):
-            await playground.page()(scope, receive, send)
+            await playground.page(scope, receive, send)
             return
         try:
             await _answer(http, send, accept)

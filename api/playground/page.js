@@ -2,6 +2,10 @@
 
 // The token comes in the URL's fragment, which no server and no log ever sees, and stays in this tab only.
 const KEY = "labelgraph-token";
+const REFUSED = "The server refuses this token: it is wrong, has expired or was revoked.";
+const UNREACHABLE = "The server does not answer.";
+const url = new URL("graphql", location.href);
+const find = (id) => document.getElementById(id);
 
 function takeTokenFromUrl() {
   const given = new URLSearchParams(location.hash.slice(1)).get("token");
@@ -10,33 +14,101 @@ function takeTokenFromUrl() {
   history.replaceState(null, "", location.pathname + location.search);
 }
 
-function authorization() {
-  const token = sessionStorage.getItem(KEY);
+function authorization(token = sessionStorage.getItem(KEY)) {
   return token ? { Authorization: `Bearer ${token}` } : {};
 }
 
-function showSignIn() {
-  const form = document.getElementById("sign-in");
-  form.hidden = Boolean(sessionStorage.getItem(KEY));
-  form.addEventListener("submit", (event) => {
-    event.preventDefault();
-    sessionStorage.setItem(KEY, document.getElementById("token").value.trim());
-    location.reload();
-  });
+/** Says why nobody is signed in, and asks for a token. */
+function askForToken(problem) {
+  find("problem").textContent = problem;
+  find("sign-in").hidden = false;
+  find("signed-in").hidden = true;
 }
 
-async function signedFetch(url, options) {
-  const headers = { ...authorization(), ...options.headers };
-  const response = await fetch(url, { ...options, headers });
-  if (response.status === 401) document.getElementById("sign-in").hidden = false;
+/** Who has a token, or a sentence that says why it cannot be used. */
+async function viewerOf(token) {
+  if (!/^[!-~]+$/.test(token)) return REFUSED; // no header can have it
+  const headers = { ...authorization(token), "Content-Type": "application/json" };
+  const body = JSON.stringify({ query: "{ viewer { name scope } }" });
+  const response = await fetch(url, { method: "POST", headers, body }).catch(() => null);
+  if (response?.status === 401) return REFUSED;
+  const answer = await response?.json().catch(() => null);
+  return answer?.data?.viewer ?? answer?.errors?.[0].message ?? UNREACHABLE;
+}
+
+/** Signs in, or says why not. */
+async function signIn(token) {
+  const viewer = await viewerOf(token);
+  if (typeof viewer === "string") return askForToken(viewer);
+  find("problem").textContent = "";
+  find("name").textContent = viewer.name;
+  find("scope").textContent = viewer.scope.toLowerCase();
+  find("sign-in").hidden = true;
+  find("signed-in").hidden = false;
+  return viewer;
+}
+
+function showSession() {
+  find("sign-in").addEventListener("submit", async (event) => {
+    event.preventDefault();
+    const token = find("token").value.trim();
+    if (!(await signIn(token))) return;
+    sessionStorage.setItem(KEY, token);
+    location.reload(); // the schema is read anew
+  });
+  find("sign-out").addEventListener("click", () => {
+    sessionStorage.removeItem(KEY);
+    location.reload();
+  });
+  addEventListener("hashchange", () => {
+    takeTokenFromUrl(); // another link may have been pasted into the open page
+    location.reload();
+  });
+  const token = sessionStorage.getItem(KEY);
+  if (token) void signIn(token);
+  else askForToken("");
+}
+
+async function signedFetch(address, options) {
+  const response = await fetch(address, { ...options, headers: { ...authorization(), ...options.headers } });
+  if (response.status === 401 && sessionStorage.getItem(KEY)) askForToken(REFUSED);
   return response;
+}
+
+const nameOf = (document) => /^\s*(?:query|mutation|subscription)\s+(\w+)/m.exec(document)?.[1];
+
+/** What prints a document anew, as Prettify and the explorer do, leaves its comments out: the first lines stay. */
+function keepFirstLines(editor) {
+  const setValue = editor.setValue.bind(editor);
+  editor.setValue = (text) => {
+    const before = editor.getValue();
+    const [comment] = /^(?:#.*\n)*/.exec(before);
+    const isSame = nameOf(before) && nameOf(text) === nameOf(before);
+    const isReprinted = isSame || (text && document.activeElement?.closest(".graphiql-explorer-root"));
+    setValue(isReprinted && !text.startsWith("#") ? comment + text : text);
+  };
+}
+
+function App({ fetcher, examples }) {
+  const children = React.createElement(GraphiQL.Logo, null, React.createElement(FirstLines));
+  const explorer = React.useMemo(() => GraphiQLPluginExplorer.explorerPlugin({ showAttribution: false }), []);
+  const given = { fetcher, defaultTabs: examples, defaultEditorToolsVisibility: "variables", plugins: [explorer] };
+  return React.createElement(GraphiQL, given, children);
+}
+
+/** Shows nothing: only a part of GraphiQL has its editors. */
+function FirstLines() {
+  const { queryEditor } = GraphiQL.React.useEditorContext();
+  React.useEffect(() => {
+    if (queryEditor) keepFirstLines(queryEditor);
+  }, [queryEditor]);
+  return null;
 }
 
 async function start() {
   takeTokenFromUrl();
-  showSignIn();
+  showSession();
   const examples = await (await fetch("playground/examples.json")).json();
-  const url = new URL("graphql", location.href);
   const socket = new URL(url);
   socket.protocol = url.protocol === "https:" ? "wss:" : "ws:";
   const fetcher = GraphiQL.createFetcher({
@@ -45,9 +117,7 @@ async function start() {
     wsConnectionParams: authorization(),
     fetch: signedFetch,
   });
-  ReactDOM.createRoot(document.getElementById("graphiql")).render(
-    React.createElement(GraphiQL, { fetcher, defaultTabs: examples, defaultEditorToolsVisibility: "variables" }),
-  );
+  ReactDOM.createRoot(find("graphiql")).render(React.createElement(App, { fetcher, examples }));
 }
 
-start();
+void start();

@@ -75,7 +75,7 @@ async def without_slash(_: Request) -> Response:
 
 
 def _policy(settings: Settings) -> str:
-    storage = " ".join(_storage(settings))
+    storage = " ".join(image_origins(settings))
     return "; ".join(
         (
             "default-src 'none'",
@@ -91,7 +91,7 @@ def _policy(settings: Settings) -> str:
     )
 
 
-def _storage(settings: Settings) -> Iterator[str]:
+def image_origins(settings: Settings) -> Iterator[str]:
     """The origins of image URLs, and of URLs that files are put to, other than the page's own."""
     if settings.public_url:
         scheme, host = urlsplit(str(settings.public_url))[:2]

@@ -16,7 +16,7 @@ export async function openBrowser() {
   const problems = [];
 
   /** A page of its own, as in another browser, signed in by the link that the demo prints. */
-  const open = async (server, { dataset, token = owner, ...options } = {}) => {
+  const open = async (server, { path = "/ui/", dataset, token = owner, ...options } = {}) => {
     const context = await browser.newContext({
       viewport: { width: 1360, height: 820 },
       locale: "en",
@@ -31,7 +31,7 @@ export async function openBrowser() {
         problems.push(message.text());
     });
     const fragment = token ? `#token=${token}` : "";
-    await page.goto(`${server}/ui/${dataset ? `?dataset=${dataset}` : ""}${fragment}`);
+    await page.goto(`${server}${path}${dataset ? `?dataset=${dataset}` : ""}${fragment}`);
     return page;
   };
   const closePages = () => Promise.all(browser.contexts().map((context) => context.close()));
