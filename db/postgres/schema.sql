@@ -318,15 +318,23 @@ BEGIN
 END $$;
 
 CREATE FUNCTION public.natural_order(path text) RETURNS text
-    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE
     AS $$
-    SELECT string_agg(
-        part[1] || CASE WHEN part[2] = '' THEN ''
-                        WHEN length(ltrim(part[2], '0')) < 9 THEN length(ltrim(part[2], '0')) || ltrim(part[2], '0')
-                        ELSE '9' || lpad(length(ltrim(part[2], '0'))::text, 4, '0') || ltrim(part[2], '0') END,
-        '' ORDER BY n)
-    FROM regexp_matches(path, '([^0-9]*)([0-9]*)', 'g') WITH ORDINALITY AS parts (part, n)
-$$;
+DECLARE
+    texts text[] := regexp_split_to_array(path, '[0-9]+');  -- before, between and after the numbers
+    ordered text := texts[1];
+    next_text int := 2;
+    digits text;
+BEGIN
+    FOREACH digits IN ARRAY regexp_split_to_array(path, '[^0-9]+') LOOP
+        CONTINUE WHEN digits = '';
+        digits := ltrim(digits, '0');
+        ordered := ordered || CASE WHEN length(digits) < 9 THEN length(digits)::text
+                                   ELSE '9' || lpad(length(digits)::text, 4, '0') END || digits || texts[next_text];
+        next_text := next_text + 1;
+    END LOOP;
+    RETURN ordered;
+END $$;
 
 CREATE FUNCTION public.never_generic() RETURNS boolean
     LANGUAGE plpgsql STABLE COST 1e+12 PARALLEL SAFE
