@@ -88,14 +88,14 @@ async def ask(server: Server, request: bytes) -> Measure:
 
 
 def spent_by_postgres(control: "asyncpg.Connection[asyncpg.Record]", side: Side) -> Side:
-    """The processor time of the connections to a database, but for the one that measures."""
+    """The processor time of the connections to a database, but for the one that measures; and by the clock."""
 
     async def measure() -> Measure:
         before = await nanoseconds(control)
         measured = await side()
         after = await nanoseconds(control)
         spent = sum(each - before.get(pid, 0) for pid, each in after.items())
-        return Measure(measured.count, spent / 1e9)
+        return Measure(measured.count, spent / 1e9, {**measured.more, "clock ms": 1e3 / measured.speed})
 
     return measure
 

@@ -58,21 +58,29 @@ CREATE OR REPLACE FUNCTION embedding_index(
         CASE WHEN dimension <= 512 THEN '<=> $1' ELSE '<~> embedding_bits($2, $1)' END
 $$;
 
+-- How many candidates are compared with a vector for so many rows: bits alone say less of which is the nearest.
+CREATE OR REPLACE FUNCTION embedding_breadth(near halfvec, amount integer) RETURNS integer LANGUAGE sql IMMUTABLE AS $$
+    SELECT greatest(CASE WHEN vector_dims(near) > 512 THEN 400 END, 2 * amount + 8)
+$$;
+
 -- Sources that are likely the nearest, from the model's index; none where it has no index. Their order says little.
-CREATE OR REPLACE FUNCTION embedding_candidates(model bigint, near halfvec, amount integer)
-    RETURNS TABLE (source_id bigint) LANGUAGE plpgsql VOLATILE ROWS 400 AS $$
+-- Round 0 gives `amount`, each further one four times as many others as the one before.
+DROP FUNCTION IF EXISTS embedding_candidates;
+CREATE FUNCTION embedding_candidates(model bigint, near halfvec, amount integer, round integer)
+    RETURNS TABLE (source_id bigint) LANGUAGE plpgsql VOLATILE ROWS 100 AS $$
 DECLARE
     index_name text := 'embedding_of_' || model;
-    of_index record := embedding_index(vector_dims(near));
+    of_index record;
 BEGIN
     IF NOT EXISTS (SELECT FROM pg_index WHERE indexrelid = to_regclass(index_name) AND indisvalid) THEN
         RETURN;
     END IF;
+    of_index := embedding_index(vector_dims(near));
     PERFORM set_config('hnsw.iterative_scan', 'relaxed_order', true),
-        set_config('hnsw.ef_search', least(greatest(amount, 40), 1000)::text, true),
+        set_config('hnsw.ef_search', least(greatest(amount, 100), 1000)::text, true),
         set_config('enable_seqscan', 'off', true), set_config('enable_sort', 'off', true);
     RETURN QUERY EXECUTE format(
-        'SELECT source_id FROM embedding WHERE model_id = %s ORDER BY %s %s LIMIT %s',
-        model, of_index.expression, of_index.distance, amount
+        'SELECT source_id FROM embedding WHERE model_id = %s ORDER BY %s %s LIMIT %s OFFSET %s',
+        model, of_index.expression, of_index.distance, amount * 4 ^ round, amount * (4 ^ round - 1) / 3
     ) USING near, model;
 END $$;

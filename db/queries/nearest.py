@@ -1,8 +1,9 @@
 """The samples that are nearest to a vector: of a dataset or a version, among all that meet conditions.
 
 Up to some 20,000 embeddings of a model all that match are compared, which is exact. A larger model has an index, made
-by a worker (`db/embeddings/indexes.py`), which gives candidates; their distances are computed. Where too few of these
-match, the conditions are so narrow, or so far from the vector, that again all matches are compared.
+by a worker (`db/embeddings/indexes.py`), which gives candidates, in rounds, until enough of them match; their distances
+are computed. Where too few match, the conditions are so narrow, or so far from the vector, that again all matches are
+compared.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -19,9 +20,10 @@ from sqlalchemy import (
     FromClause,
     Text,
     and_,
-    case,
+    false,
     func,
     select,
+    true,
     union_all,
 )
 from sqlalchemy import literal_column as sql
@@ -39,12 +41,9 @@ from db.queries.patterns import storable_or_none
 from db.queries.rows import DatasetState, Row
 
 MAX_NEAREST: Final = 1_000  # rows of the whole list
-CANDIDATES: Final = 4  # from an index, for each row that is asked for
-LEAST_CANDIDATES: Final = 400  # 1,000 where a filter leaves some of them
-LEAST_FILTERED: Final = 1_000
-ENOUGH: Final = 2  # candidates, for each row that is asked for
-ENOUGH_FILTERED: Final = 10  # of those that match a filter: what is left of few is not the best of all that match
-FEW: Final = 2_000  # matches, which are compared at once
+ROUNDS: Final = 3  # of candidates from an index: at most 21 times as many as in the first
+LEAST_FILTERED: Final = 100  # in the first, where a filter leaves some of them
+FEW: Final = 5_000  # matches, which are compared at once if the first candidates do not suffice
 OF_FIRST_PAGE: Final = frozenset({"nodes", "edges", "pageInfo", "__typename"})  # fields that need no further rows
 
 Where = Callable[[Row], Sequence[ColumnElement[bool]]]
@@ -68,7 +67,8 @@ class Nearest:
         rows: int,
     ) -> None:
         context.with_embeddings.append(tuple(context.path))
-        context.costly = context.custom_plan = True
+        context.costly = True
+        context.custom_plan |= is_filtered or state.version is not None
         self._context, self._state, self._where = context, state, where
         self._rows, self._is_filtered = rows, is_filtered
         self._asked, self._likely, self._ranked = (context.name(each) for each in ("asked", "likely", "ranked"))
@@ -84,8 +84,9 @@ class Nearest:
             sql("NULL::real[]") if vector is None else vector,
             sql("true" if must_exist else "false"),
         ).alias(context.name("f"))
-        columns = sql(f"{found.name}.model_id", BigInteger), sql(f"{found.name}.near", Text)
-        asked = select(*columns).select_from(found)
+        model_id, near = sql(f"{found.name}.model_id", BigInteger), sql(f"{found.name}.near", Text)
+        breadth = func.embedding_breadth(near, sql(str(rows))).label("breadth")
+        asked = select(model_id, near, breadth).select_from(found)
         self.tables: Sequence[CTE] = (
             asked.cte(self._asked).prefix_with("MATERIALIZED"),
             self._from_index().cte(self._likely).prefix_with("MATERIALIZED"),
@@ -121,23 +122,33 @@ class Nearest:
         return row.select(row["id"].label("id"), distance.label("distance"), where=[*self._where(row), *where])
 
     def _from_index(self) -> sqlalchemy.Select[Any]:
-        """Where few samples match a filter, none: all of them are compared, and no index is searched in vain."""
-        amount: ColumnElement[Any] = sql(
-            str(max(LEAST_FILTERED if self._is_filtered else LEAST_CANDIDATES, CANDIDATES * self._rows))
-        )
-        model = self._column("model_id")
+        """Candidates that match, as soon as they are enough: LIMIT ends the rounds. A further one is run only if those
+        before gave too few; with a filter, only if many samples match it."""
+        first: ColumnElement[Any] = sql("0").label("round")
+        others: ColumnElement[Any] = func.generate_series(sql("1"), sql(str(ROUNDS - 1))).label("round")
+        are_many = (self._are_few().is_(false()),) if self._is_filtered else ()
+        rounds = union_all(select(first), select(others).where(*are_many)).subquery(self._context.name("rounds"))
+        near, amount = self._column("near"), self._column("breadth")
         if self._is_filtered:
-            row = self._context.row(Sample, self._state)
-            some = row.select(sql("1"), where=self._where(row)).limit(sql(str(FEW))).subquery(self._context.name("few"))
-            are_few = select(func.count()).select_from(some).scalar_subquery() < sql(str(FEW))
-            model = case((are_few, sql("NULL")), else_=model)
-        found = func.embedding_candidates(model, self._column("near"), amount)
-        return self._compared(candidates=found.alias)
+            amount = func.greatest(amount, sql(str(LEAST_FILTERED)))
+        candidates = func.embedding_candidates(self._column("model_id"), near, amount, sql(f"{rounds.name}.round"))
+        matching = self._compared(candidates=candidates.alias).order_by(sql("distance"))
+        best = matching.lateral(self._context.name("found"))
+        return select(best.c.id, best.c.distance).select_from(rounds.join(best, true())).limit(self._enough())
+
+    def _enough(self) -> ColumnElement[Any]:
+        """So many candidates that match: half of what an index would give without conditions."""
+        return self._column("breadth / 2")
+
+    def _are_few(self) -> ColumnElement[bool]:
+        """Whether so few samples match that all of them are compared at once."""
+        row = self._context.row(Sample, self._state)
+        some = row.select(sql("1"), where=self._where(row)).limit(sql(str(FEW))).subquery(self._context.name("few"))
+        return select(func.count()).select_from(some).scalar_subquery() < sql(str(FEW))
 
     def _best(self) -> sqlalchemy.Select[Any]:
-        count = select(func.count()).select_from(sqlalchemy.table(self._likely)).scalar_subquery()
-        enough: ColumnElement[Any] = sql(str((ENOUGH_FILTERED if self._is_filtered else ENOUGH) * self._rows))
-        likely = sqlalchemy.table(self._likely)
+        likely, enough = sqlalchemy.table(self._likely), self._enough()
+        count = select(func.count()).select_from(likely).scalar_subquery()
         columns = sql("id", BigInteger), sql("distance", Double)
         approximate = select(*columns).select_from(likely).where(count >= enough)
         both = union_all(approximate, self._compared(count < enough)).subquery(self._context.name("both"))

@@ -7,6 +7,7 @@ from typing import Any
 
 import asyncpg
 import pytest
+from sqlalchemy import false
 
 from db import jobs
 from db.datasets import purge
@@ -225,18 +226,32 @@ async def test_a_large_model_gets_an_index_which_finds_the_same(
     async with database.reading() as connection, connection.transaction():
         index = f"embedding_of_{await connection.fetchval('SELECT id FROM embedding_model')}"
         vector, model = "(SELECT vector FROM embedding LIMIT 1)", "(SELECT id FROM embedding_model)"
-        found = await connection.fetchval(f"SELECT count(*) FROM embedding_candidates({model}, {vector}, 40)")
+        candidates = f"embedding_candidates({model}, {vector}, 5, round)"
+        found = await connection.fetch(f"SELECT round, source_id FROM generate_series(0, 2) round, {candidates}")
         scans = await connection.fetchval(f"SELECT pg_stat_get_xact_numscans('{index}'::regclass)")
-        assert (found, scans) == (40, 1)
+        assert ([row["round"] for row in found], scans) == ([*[0] * 5, *[1] * 20, *[2] * 32], 3)
+        assert len({row["source_id"] for row in found}) == 57
     filters: list[tuple[Any, list[str]]] = [(None, ids), ({"state": "LABELED"}, ids[::3]), ({"ids": ids[:3]}, ids[:3])]
     for seed in range(2_000, 2_005):
         for filter_, among in filters:
             page = await pictures.find({"vector": drawn(seed, dimension)}, filter=filter_, first=4)
             assert is_same(page["edges"], pictures.nearest(drawn(seed, dimension), among))
-    monkeypatch.setattr(nearest, "FEW", 5)  # of a filter that many samples match, candidates that do
-    monkeypatch.setattr(nearest, "ENOUGH_FILTERED", 2)
-    page = await pictures.find({"vector": drawn(8, dimension)}, f"{NEAR} # few", filter={"state": "LABELED"}, first=4)
-    assert is_same(page["edges"], pictures.nearest(drawn(8, dimension), ids[::3]))
+    monkeypatch.setattr(nearest, "FEW", 5)
+    monkeypatch.setattr(nearest, "LEAST_FILTERED", 0)  # of 18 candidates too few match, so others follow
+    if dimension == 24:  # of bits more are compared than there are
+        compared = nearest.Nearest._compared
+
+        def among_candidates(self: nearest.Nearest, *where: Any, candidates: Any = None) -> Any:
+            return compared(self, *where, *(() if candidates else (false(),)), candidates=candidates)
+
+        monkeypatch.setattr(nearest.Nearest, "_compared", among_candidates)
+    page_alone = NEAR.replace("totalCount pageInfo { hasNextPage endCursor }", "")  # so few rows, not the whole list
+    page_alone = f"{page_alone} # {dimension}"  # a plan of its own
+    for filter_, among in ((None, ids), ({"state": "LABELED"}, ids[::3])):
+        page = await pictures.find({"vector": drawn(8, dimension)}, page_alone, filter=filter_, first=4)
+        assert is_same(page["edges"], pictures.nearest(drawn(8, dimension), among))
+        assert len(page["edges"]) == 4
+    monkeypatch.undo()
     half_made = "UPDATE pg_index SET indisvalid = false WHERE indexrelid = $1::text::regclass"
     await execute(database, half_made, index)
     assert is_same(
