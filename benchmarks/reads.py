@@ -16,8 +16,8 @@ PAGE: Final = """query Page($dataset: String!, $filter: SampleFilter) {
     dataset(by: {name: $dataset}) { samples(first: 100, filter: $filter) { nodes { id path } } } }"""
 ORDERED: Final = """query Ordered($dataset: String!, $filter: SampleFilter, $order: SampleOrderInput) {
     dataset(by: {name: $dataset}) { samples(first: 100, filter: $filter, orderBy: $order) { nodes { id path } } } }"""
-NET: Final = {"name": "net", "version": "1"}
-RARE: Final = {"name": "net", "version": "3"}
+NET: Final = {"name": "net", "modelVersion": "1"}
+RARE: Final = {"name": "net", "modelVersion": "3"}
 LABEL: Final = {"labels": {"names": ["label_50"]}}
 FILE_NAME: Final = {"fileName": {"contains": "image_77"}}
 
