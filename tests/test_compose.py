@@ -279,6 +279,7 @@ def test_postgres_counts_as_healthy_when_it_answers(server_url: str) -> None:
         assert (kind, subprocess.run(command, capture_output=True, check=False).returncode) == ("CMD", status)
 
 
+@pytest.mark.slow
 async def test_from_nothing_to_a_synced_bucket(composed: Composed, s3_endpoint: str) -> None:
     """docs/deployment.md, as far as it goes without an engine."""
     worker_check = services(GIVEN)["worker"]["healthcheck"]["test"]

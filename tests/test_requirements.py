@@ -221,6 +221,7 @@ def versions(pinned: list[Requirement]) -> dict[str, str]:
     return {canonicalize_name(pin.name): next(iter(pin.specifier)).version for pin in here}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "command"), [("requirements", "sdl"), ("requirements-dev", "bench")])
 def test_the_oldest_pip_sets_up_what_is_pinned_although_everything_has_a_newer_release(
     name: str, command: str, tmp_path: Path

@@ -67,13 +67,15 @@ def _run(command: list[str], home: Path, sockets: Path, announce: int) -> None:
 
     threading.Thread(target=stop_when_unused, daemon=True).start()
     announced, failures = False, 0
-    while announced or failures < ATTEMPTS:
+    while True:
         _remove_stale_locks(cluster, sockets)
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, preexec_fn=_die_with_parent)  # noqa: S603
         if stopping.is_set():
             stop()
         was_ready = _wait_for_end(process, cluster, announce if not announced else None)
         announced, failures = announced or was_ready, 0 if was_ready else failures + 1
+        if not announced and failures == ATTEMPTS:
+            return
         if stopping.wait(min(PAUSE * 2**failures, LONGEST_PAUSE)):
             return
 

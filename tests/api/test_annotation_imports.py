@@ -97,6 +97,7 @@ async def state(dataset: DatasetFixture, job_id: int) -> tuple[Any, ...]:
     return await dataset.labels(), job["status"], counted(job), await dataset.changes(), notices
 
 
+@pytest.mark.slow
 async def test_an_import_killed_in_each_phase_ends_as_a_clean_one(database: Database, tmp_path: Path) -> None:
     file = fill(tmp_path)
 

@@ -27,6 +27,7 @@ def answers(server: Server) -> list[object]:
     return [server.ask(counts), server.ask(first_query())["dataset"]["statistics"]]
 
 
+@pytest.mark.slow
 def test_a_running_demo_is_backed_up_and_comes_back_elsewhere(data_dir: Path, tmp_path: Path) -> None:
     file, elsewhere = tmp_path / "labelgraph.backup", data_dir / "elsewhere"
     with running("demo", data_dir) as server:
@@ -46,6 +47,7 @@ def test_a_running_demo_is_backed_up_and_comes_back_elsewhere(data_dir: Path, tm
     assert ended("restore", str(file), "--data", str(elsewhere))[0] == 1
 
 
+@pytest.mark.slow
 def test_a_backup_passes_through_pipes(data_dir: Path, tmp_path: Path) -> None:
     command = f'"$0" -P -m api backup - --data {data_dir}/a | "$0" -P -m api restore - --data {data_dir}/b'
     environment = {name: value for name, value in os.environ.items() if name != "DATABASE_URL"}

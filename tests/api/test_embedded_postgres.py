@@ -177,7 +177,12 @@ async def test_a_path_too_long_for_a_socket_gets_one_elsewhere_that_leaves_no_tr
     await wait_until(lambda: not sockets.exists())
 
 
-async def test_a_server_that_cannot_start_says_why(tmp_path: Path) -> None:
+async def test_a_server_that_cannot_start_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a supervisor that does not pause between its attempts."""
+    program, hasty = Path(supervisor.__file__).read_text(), tmp_path / "supervisor.py"
+    hasty.write_text(program.replace("PAUSE, LONGEST_PAUSE = 0.5, 8.0", "PAUSE, LONGEST_PAUSE = 0.0, 0.0"))
+    assert hasty.read_text() != program
+    monkeypatch.setattr(supervisor, "__file__", str(hasty))
     with pytest.raises(embedded_postgres.EmbeddedError, match="no_such_setting"):
         await embedded_postgres.join(tmp_path, options={"no_such_setting": "1"})
 

@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import httpx2
+import pytest
 
 from db.ingest.uploads.files import STAGING
 from db.postgres.engine import Database
@@ -106,6 +107,7 @@ async def has_succeeded(client: Client, job: str) -> bool:
     return bool(found["status"] == "SUCCEEDED")
 
 
+@pytest.mark.slow
 async def test_a_killed_server_goes_on_with_imports_and_parts(database: Database, tmp_path: Path) -> None:
     folder, staging = tmp_path / "in", tmp_path / "in" / STAGING
     folder.mkdir()

@@ -89,6 +89,7 @@ async def state(dataset: DatasetFixture, job_id: int) -> tuple[Any, ...]:
     return await dataset.labels(), [job[name] for name in counters], await dataset.warnings(job_id)
 
 
+@pytest.mark.slow
 async def test_an_import_killed_again_and_again_ends_as_a_clean_one(database: Database, tmp_path: Path) -> None:
     manifest = fill(tmp_path, FILES)
 

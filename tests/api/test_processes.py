@@ -15,6 +15,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx2
+import pytest
 
 from api.embedded_postgres import supervisor
 from db.postgres.engine import Database
@@ -158,6 +159,7 @@ def stopped(pid: int) -> Iterator[None]:
         os.kill(pid, signal.SIGCONT)
 
 
+@pytest.mark.slow
 async def test_each_process_may_be_killed_and_all_finish_what_they_have_begun(
     database: Database, tmp_path: Path
 ) -> None:
@@ -251,6 +253,7 @@ async def is_closed(server: Running) -> bool:
     return not await server.is_listening()
 
 
+@pytest.mark.slow
 async def test_all_processes_end_when_their_parent_is_killed(tmp_path: Path) -> None:
     """With a Postgres of their own, which ends too."""
     environment = {name: "" for name in os.environ if name == "DATABASE_URL"}

@@ -1,7 +1,7 @@
 """The plans of statements: which index they use, shown by EXPLAIN on a dataset large enough to matter."""
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,6 +15,7 @@ from db.identity.urls import Links
 from db.postgres import engine
 from db.queries import Inputs, Parameter, Plan, SelectedField
 from db.queries.filters import LabelFilter, PathFilter, SampleFilter, TextFilter, TimeFilter
+from tests.conftest import Databases
 
 SAMPLES = 30_000
 INPUTS = Inputs(
@@ -42,9 +43,18 @@ def page(
     return queries.compile_query([root], confined=False)
 
 
+async def fill(url: str) -> None:
+    await benchmark.make(url, samples=SAMPLES)
+
+
+@pytest.fixture
+def database_url(databases: Databases, server_url: str, template: str) -> Iterator[str]:
+    with databases.fresh(server_url, databases.prepared(server_url, template, fill)) as url:
+        yield url
+
+
 @pytest.fixture
 async def connection(database_url: str) -> AsyncIterator[asyncpg.Connection]:
-    await benchmark.make(database_url, samples=SAMPLES)
     async with engine.connect(database_url) as database, database.reading() as connection:
         yield connection
 

@@ -1,7 +1,7 @@
 """The plans of lists by suggestions: with many and with few, each reads only what an index says, shown by EXPLAIN."""
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import asyncpg
@@ -13,15 +13,25 @@ from db.postgres import engine
 from db.queries import Plan, SelectedField
 from db.queries.filters import SampleFilter
 from db.queries.suggestions import FloatFilter, ModelFilter, SuggestionFilter
+from tests.conftest import Databases
 from tests.db.test_select_plans import INPUTS, explain, input_, page, rows_read
 
 SAMPLES = 20_000
 FIELDS = ("CONFIDENCE", "MARGIN", "ENTROPY", "DISAGREEMENT")
 
 
+async def fill(url: str) -> None:
+    await benchmark.suggest(url, await benchmark.make(url, samples=SAMPLES))
+
+
+@pytest.fixture
+def database_url(databases: Databases, server_url: str, template: str) -> Iterator[str]:
+    with databases.fresh(server_url, databases.prepared(server_url, template, fill)) as url:
+        yield url
+
+
 @pytest.fixture
 async def connection(database_url: str) -> AsyncIterator[asyncpg.Connection]:
-    await benchmark.suggest(database_url, await benchmark.make(database_url, samples=SAMPLES))
     async with engine.connect(database_url) as database, database.reading() as connection:
         yield connection
 

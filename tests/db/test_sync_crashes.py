@@ -181,6 +181,7 @@ async def test_the_clean_run_is_what_it_should_be(database: Database) -> None:
     assert (clean["wrong"], clean["left over"], clean["removals"]) == ([], 0, 2)
 
 
+@pytest.mark.slow
 async def test_a_crash_at_any_step_leaves_no_trace(database: Database) -> None:
     clean = await clean_run(database)
     assert await crash_at_each_step(database, prepared, state, clean) > 40, (
@@ -188,6 +189,7 @@ async def test_a_crash_at_any_step_leaves_no_trace(database: Database) -> None:
     )
 
 
+@pytest.mark.slow
 async def test_two_crashes_leave_no_trace_either(database: Database) -> None:
     clean = await clean_run(database)
     chance = random.Random(3)

@@ -326,6 +326,7 @@ async def rearranged(database: Database, folder: Path) -> DatasetFixture:
     return dataset
 
 
+@pytest.mark.slow
 async def test_a_crash_at_any_step_of_a_renumbering_leaves_no_trace(
     database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

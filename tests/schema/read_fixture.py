@@ -66,7 +66,7 @@ class ReadFixture:
     database: Database
     tables: reference_things.Tables
     known: KnownValues
-    tokens: Mapping[str, str]  # what a cursor is called in the reference reader
+    tokens: dict[str, str]  # what a cursor is called in the reference reader
 
     def context(self, identity: Identity = ANN) -> Context:
         return Context(database=self.database, identity=identity, links=LINKS, events=None)  # type: ignore[arg-type]
@@ -98,11 +98,16 @@ class ReadFixture:
         return answer
 
 
-async def open_reads(database: Database) -> ReadFixture:
-    connection = await asyncpg.connect(driver_url(database.url))
+async def fill(url: str) -> None:
+    """The sample data, into an empty database."""
+    connection = await asyncpg.connect(driver_url(url))
     async with connection.transaction():
         await sample_data.fill(connection)
     await connection.close()
+
+
+async def open_reads(database: Database) -> ReadFixture:
+    """Of a database with the sample data."""
     schema, language = _schema()
     async with database.reading() as reader:
         rows = await reference_things.load(reader)
@@ -179,6 +184,6 @@ def _learned(reads: ReadFixture, name: str, table: str, edges: Sequence[Mapping[
     for edge in edges:
         row = reads.tables.by_id(table, int(edge["node"]["id"].partition(":")[2]))
         assert row is not None
-        reads.tokens = {**reads.tokens, edge["cursor"]: reference_lists.token(name, row)}
-        reads.tables.cursors = {**reads.tables.cursors, edge["cursor"]: row}
+        reads.tokens[edge["cursor"]] = reference_lists.token(name, row)
+        reads.tables.cursors[edge["cursor"]] = row
     return [edge["cursor"] for edge in edges]

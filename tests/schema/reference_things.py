@@ -51,7 +51,7 @@ class Tables:
     viewer: str
     now: datetime
     links: Links
-    cursors: Mapping[str, Any]  # cursor → (list and order, row id)
+    cursors: dict[str, Any]  # cursor → (list and order, row id)
 
     def having(self, table: str, **values: Any) -> list[Row]:
         return [row for row in self.rows[table] if all(row[name] == value for name, value in values.items())]

@@ -7,6 +7,7 @@ from hashlib import blake2b
 from random import Random
 from typing import Any
 
+import pytest
 from graphql import GraphQLField, get_named_type, is_leaf_type
 from graphql import build_schema as language_of
 
@@ -74,6 +75,7 @@ def assert_agree(first: Any, second: Any, where: str) -> None:
             assert first == second, where
 
 
+@pytest.mark.slow
 async def test_objects_of_one_id_in_one_answer_are_equal(client: DatasetClient) -> None:
     """Versions with other labels, names and samples than the working set, and each other."""
     await label(client, ["cat"], 0, 1, 2)

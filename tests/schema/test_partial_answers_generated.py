@@ -3,13 +3,14 @@
 from random import Random
 from typing import Any
 
+import pytest
 from graphql import GraphQLField
 
 from db.postgres.engine import Database
 from db.queries.refusals import MAX_ERRORS
 from tests.schema import reference_reader
 from tests.schema.random_operations import Writer
-from tests.schema.read_fixture import learn, open_reads
+from tests.schema.read_fixture import fill, learn, open_reads
 
 QUERIES = 30
 
@@ -34,7 +35,9 @@ class RefusedWriter(Writer):
         return values
 
 
+@pytest.mark.slow
 async def test_refused_fields_are_null_as_in_the_reference_reader(database: Database) -> None:
+    await fill(database.url)
     reads = await open_reads(database)
     await learn(reads)
     partial = several = 0

@@ -23,6 +23,7 @@ SYNC = "mutation ($id: ID!) { syncDataset(input: {datasetId: $id}) { job { id } 
 JOB = "query ($id: ID!) { node(id: $id) { ... on SyncJob { status } } }"
 
 
+@pytest.mark.slow
 async def test_jobs_go_on_however_often_postgres_is_killed(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     async with embedded_server(tmp_path) as server:
         for number in range(6):
@@ -40,6 +41,7 @@ async def test_jobs_go_on_however_often_postgres_is_killed(tmp_path: Path, caplo
     assert "reference" not in caplog.text
 
 
+@pytest.mark.slow
 async def test_a_job_that_kills_postgres_each_time_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(worker, "LONGEST_RETRY", worker.RETRY)
     async with embedded_server(tmp_path) as server:

@@ -75,6 +75,7 @@ def postgres_killed(server: EmbeddedServer) -> Iterator[None]:
         os.kill(supervisor_pid, signal.SIGCONT)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("outage", [EmbeddedServer.stopped, postgres_killed], ids=["stopped", "refused"])
 async def test_files_sockets_and_commands_are_unavailable_too_and_subscriptions_resume(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, outage: Callable[[EmbeddedServer], AbstractContextManager[None]]
@@ -164,6 +165,7 @@ async def command_line(server: EmbeddedServer, *arguments: str) -> tuple[int | N
     return process.returncode, said.decode()
 
 
+@pytest.mark.slow
 async def test_every_request_survives_a_killed_postgres_or_is_unavailable(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

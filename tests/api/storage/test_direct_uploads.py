@@ -78,6 +78,7 @@ async def test_a_script_under_faults_ends_as_without_them(remote: UnreliableStor
     await remote.holds()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("synced", [False, True], ids=["at once", "after a sync"])
 async def test_a_killed_completion_is_done_by_the_next(remote: UnreliableStorage, synced: bool) -> None:
     """All files are at their places, and no row is written."""
@@ -105,6 +106,7 @@ async def test_a_killed_completion_is_done_by_the_next(remote: UnreliableStorage
     await remote.holds()
 
 
+@pytest.mark.slow
 async def test_storage_that_is_away_is_reported_soon(remote: UnreliableStorage) -> None:
     files = {str(number): image_bytes() for number in range(100)}
     for fault in (Fault.CUT_BEFORE, Fault.LOST_REQUEST):

@@ -90,6 +90,7 @@ WRITTEN = ("d.png", "head", 2)  # all objects are written, and the last one is l
 MIDWAY = ("b.png", "put", 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("moment", "key", "on_conflict", "synced"),
     [(WRITTEN, "once", "RENAME", True), (MIDWAY, "once", "RENAME", False), (MIDWAY, "", "ERROR", False)],
