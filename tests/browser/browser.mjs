@@ -72,8 +72,14 @@ export async function until(condition, wanted) {
 /** Waits until it says how many images are listed or selected, such as "20 images". */
 export const says = (page, text) => until(() => page.locator(".tools .count").textContent(), text);
 
-/** The figures of the tabs All, Unlabeled and Labeled. */
-export async function counts(page) {
+/** The figures of the tabs. */
+async function figures(page) {
   const texts = await page.locator(".center > .tabs .figure").allTextContents();
   return texts.map((text) => Number(text.replaceAll(",", "")));
 }
+
+/** The figures of the tabs All, Unlabeled and Labeled. */
+export const counts = async (page) => (await figures(page)).slice(0, 3);
+
+/** The figure of the tab Suggested. */
+export const suggestedCount = async (page) => (await figures(page))[3];

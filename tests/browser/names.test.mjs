@@ -6,13 +6,15 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 
 import { anImage, images as folder, makeDataset, request } from "../clients/api.mjs";
-import { counts, images, openBrowser, picture, until } from "./browser.mjs";
+import { counts, images, openBrowser, picture, tab, until } from "./browser.mjs";
+import { suggestDigits } from "./suggest.mjs";
 
 const { LABELGRAPH_CLIENTS_URL: server } = process.env;
 const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 const VIEWS = {
   Upload: "Upload",
   Versions: /^Versions/,
+  Models: "Models",
   History: "History",
   Keys: "Keys",
   "Edit digit-0": "Edit digit-0",
@@ -21,7 +23,7 @@ const VIEWS = {
 const browser = await openBrowser();
 
 before(async () => {
-  await makeDataset("names");
+  await suggestDigits(await makeDataset("names"));
   await makeDataset("named-shapes", { example: "cells", type: "OBJECT_DETECTION" });
 });
 
@@ -99,7 +101,16 @@ for (const colorScheme of ["light", "dark"]) {
       await datasets.getByRole("dialog").waitFor();
       assert.deepEqual(await violations(datasets), [], "New dataset");
       const page = await browser.open(server, { dataset: "names", colorScheme });
-      await until(() => counts(page), [90, 20, 70]);
+      await until(() => counts(page), [90, 0, 70]);
+      await tab(page, "Suggested").click();
+      await page.getByText("digit-0 99 %").waitFor();
+      await images(page).first().click();
+      assert.deepEqual(await violations(page), [], "Suggested");
+      await page.getByRole("button", { name: "By confidence" }).click();
+      await page.getByRole("dialog").getByText("1 suggestion on 1 image.").waitFor();
+      assert.deepEqual(await violations(page), [], "By confidence");
+      await page.keyboard.press("Escape");
+      await tab(page, "All").click();
       await images(page).first().click();
       await page.getByText("1 of 1").waitFor();
       assert.deepEqual(await violations(page), []);

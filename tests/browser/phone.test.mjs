@@ -50,7 +50,7 @@ test(
     await fits(page);
     await picture(page, "phone-image");
     await page.getByRole("button", { name: "Close" }).first().tap();
-    for (const name of ["Upload", /^Versions/, "History"]) {
+    for (const name of ["Upload", /^Versions/, "Models", "History"]) {
       await page.getByRole("button", { name, exact: true }).tap();
       await page.getByRole("dialog").waitFor();
       await fits(page);

@@ -4,7 +4,17 @@ import { lazy, Suspense, useCallback, useEffect, useMemo, useRef, useState, useS
 import { useClient, useQuery } from "urql";
 
 import { Bar } from "./App";
-import { type Conditions, filterOf, isNarrowed, NO_CONDITIONS, type Order, ORDERS, TABS } from "./conditions";
+import {
+  ANY_SUGGESTION,
+  type Conditions,
+  filterOf,
+  isNarrowed,
+  NO_CONDITIONS,
+  type Order,
+  ORDERS,
+  TABS,
+} from "./conditions";
+import { byLabel, decide, decisionOf, suggestionsOf, toAccept, whichOf } from "./decisions";
 import { DeleteImages } from "./Deletion";
 import { Filters, useFacets } from "./Filters";
 import { follow } from "./follow";
@@ -13,30 +23,33 @@ import {
   LabelSamplesDocument,
   UndoChangeDocument,
   UpdateSamplesDocument,
+  type SuggestionDecision,
   WorkspaceDocument,
+  type WorkspaceQuery,
 } from "./gql/graphql";
 import { FileLabels } from "./FileLabels";
 import { Grid, type GridHandle } from "./Grid";
 import { LabelPanel } from "./LabelPanel";
-import { SampleList } from "./list";
+import { type Card, SampleList } from "./list";
 import { Connection, type Message, Messages } from "./Messages";
 import { resume, send } from "./outbox";
 import { Action, Dialog, useLast } from "./parts";
+import { DecideMany, Suggestions } from "./Suggestions";
 import { SyncButton, SyncProgress } from "./Sync";
+import { useSelection } from "./selection";
 import { note } from "./session";
 import { quoted, sentence, useText } from "./text";
 import { Tabs, TILES, Tools } from "./Tools";
-import { type Dataset, type Target, type Workspace, WorkspaceContext } from "./workspace";
+import { type Dataset, type Workspace, WorkspaceContext } from "./workspace";
 
 // What is not seen at first is loaded when it is opened.
 const History = lazy(() => import("./History"));
 const Versions = lazy(() => import("./Versions"));
 const Upload = lazy(() => import("./Upload"));
 const ImageView = lazy(() => import("./ImageView"));
+const Models = lazy(() => import("./Models"));
 
-const IDS = 1_000; // most ids of samples in one mutation
-
-type Window = "history" | "versions" | "upload" | "delete" | "keys";
+type Window = "history" | "versions" | "models" | "upload" | "delete" | "decide" | "keys";
 
 export function DatasetPage({ name }: { name: string }) {
   const text = useText();
@@ -64,7 +77,7 @@ export function DatasetPage({ name }: { name: string }) {
   );
 }
 
-type Loaded = { viewer: { name: string; scope: string }; serverInfo: { uploadLimits: Workspace["limits"] } };
+type Loaded = Pick<WorkspaceQuery, "viewer" | "serverInfo">;
 
 function Page({ data, dataset, reread }: { data: Loaded; dataset: Dataset; reread: () => void }) {
   const text = useText();
@@ -72,10 +85,6 @@ function Page({ data, dataset, reread }: { data: Loaded; dataset: Dataset; rerea
   const [conditions, setConditions] = useState(NO_CONDITIONS);
   const [order, setOrder] = useState<Order>("newest");
   const [tile, setTile] = useState(TILES[1]!);
-  const [focus, setFocus] = useState(0);
-  const [anchor, setAnchor] = useState(0); // where a selection from one image to another begins
-  const [selected, setSelected] = useState<ReadonlySet<string>>(new Set());
-  const [isAll, setAll] = useState(false); // all that match are selected
   const [shown, setShown] = useState<Window | null>(null);
   const [opened, setOpened] = useState<number | null>(null); // the position of the image that is viewed
   const [dropped, setDropped] = useState<File[]>([]);
@@ -92,16 +101,12 @@ function Page({ data, dataset, reread }: { data: Loaded; dataset: Dataset; rerea
   useSyncExternalStore(list.subscribe, list.snapshot);
   useEffect(() => () => list.close(), [list]);
   const facets = useFacets(dataset.id, conditions, dataset.statistics, changes);
+  const selection = useSelection(list);
+  const { focus, target: aim } = selection;
 
-  const deselect = () => {
-    setSelected(new Set());
-    setAll(false);
-  };
   const filterBy = (next: Conditions) => {
     setConditions(next);
-    setFocus(0);
-    setAnchor(0);
-    deselect();
+    selection.restart();
   };
 
   const say: Workspace["say"] = (said, kind = "good", offers) =>
@@ -159,6 +164,7 @@ function Page({ data, dataset, reread }: { data: Loaded; dataset: Dataset; rerea
     text,
     dataset,
     limits: data.serverInfo.uploadLimits,
+    features: data.serverInfo.features,
     mutate,
     say,
     undo,
@@ -166,28 +172,13 @@ function Page({ data, dataset, reread }: { data: Loaded; dataset: Dataset; rerea
   };
   const total = list.total;
 
-  /** What a label goes to: what is selected, or else the image in focus. */
-  const target = (): Target | null => {
-    if (isAll) {
-      if (!total) return null;
-      return { selects: [{ filter: list.filter }], expectedCount: total, count: total };
-    }
-    const focused = list.sample(focus);
-    const ids = selected.size > 0 ? [...selected] : focused ? [focused.id] : [];
-    if (ids.length === 0) return null;
-    const selects = [];
-    for (let start = 0; start < ids.length; start += IDS) selects.push({ ids: ids.slice(start, start + IDS) });
-    return { selects, count: ids.length };
-  };
-  const aim = target();
-
   /** Adds a label to what is selected, or takes it from there. */
   const label = async (given: { id?: string; name: string }, mode: "ADD" | "REMOVE" = "ADD") => {
     if (!aim || !dataset.viewerCan.label) return;
     const named = given.id ? { labelIds: [given.id] } : { labels: [given.name], createMissing: true };
     const more = aim.expectedCount === undefined ? {} : { expectedCount: aim.expectedCount };
     let changed = 0;
-    if (conditions.tab === "UNLABELED" && mode === "ADD") deselect(); // they leave this list
+    if (conditions.tab === "UNLABELED" && mode === "ADD") selection.deselect(); // they leave this list
     for (const select of aim.selects) {
       const input = { datasetId: dataset.id, select, mode, ...named, ...more };
       const answer = await mutate(LabelSamplesDocument, { input });
@@ -200,12 +191,29 @@ function Page({ data, dataset, reread }: { data: Loaded; dataset: Dataset; rerea
 
   /** A label's key adds it; on an image that has it already, it takes it away. */
   const labelByKey = (given: Dataset["labels"][number]) => {
-    const only =
-      !isAll && selected.size <= 1
-        ? list.sample(selected.size === 1 ? list.indexOf([...selected][0]!) : focus)
-        : undefined;
+    const [id] = aim?.selects[0]?.ids ?? [];
+    const only = aim?.count === 1 && id !== undefined ? list.sample(list.indexOf(String(id))) : undefined;
     const has = only?.labels.some((own) => own.id === given.id);
     void label(given, has ? "REMOVE" : "ADD");
+  };
+
+  // What is suggested is decided where it is seen. One image after another: the focus goes on.
+  const which = whichOf(conditions.suggestions);
+  const cards = conditions.tab === "SUGGESTED" ? selection.cards() : [];
+  const suggestionsOn = (card: Card) => suggestionsOf(card, conditions.suggestions);
+  const decideCard = (decision: SuggestionDecision, card: Card) => {
+    const labels = decision === "ACCEPT" ? byLabel(toAccept(suggestionsOn(card))) : [];
+    const labelIds = labels.length === 1 ? [labels[0]!.label.id] : which.labelIds;
+    void decide(workspace, decision, { selects: [{ ids: [card.id] }] }, { ...which, labelIds });
+  };
+  const decideAll = (decision: SuggestionDecision) => {
+    if (!aim || !dataset.viewerCan.label) return;
+    const isUnclear = (card: Card) => toAccept(suggestionsOn(card)).length < suggestionsOn(card).length;
+    if (selection.isAll || (aim.count > 1 && decision === "ACCEPT" && cards.some(isUnclear))) return setShown("decide");
+    if (cards[0] && aim.count === 1) decideCard(decision, cards[0]);
+    else void decide(workspace, decision, aim, which);
+    if (selection.count === 0) selection.goOn();
+    else selection.deselect();
   };
 
   const setHard = async (isHard: boolean) => {
@@ -215,41 +223,10 @@ function Page({ data, dataset, reread }: { data: Loaded; dataset: Dataset; rerea
     }
   };
 
-  const toggle = (index: number) => {
-    const sample = list.sample(index);
-    setFocus(index);
-    setAnchor(index);
-    if (!sample) return;
-    const next = new Set(isAll ? [] : selected);
-    if (!next.delete(sample.id)) next.add(sample.id);
-    setAll(false);
-    setSelected(next);
-  };
   const selectTo = async (index: number) => {
-    setFocus(index);
-    const [first, last] = [Math.min(anchor, index), Math.max(anchor, index)];
-    if (last - first >= IDS) return say(text.rangeTooLong, "bad");
-    const samples = await list.range(first, last);
-    if (!samples) return;
-    setAll(false);
-    setSelected(new Set(samples.map((sample) => sample.id)));
+    if (!(await selection.selectTo(index))) say(text.rangeTooLong, "bad");
   };
-  const selectInView = () => {
-    const [first, last] = grid.current!.inView();
-    setAll(false);
-    setSelected(new Set([...selected, ...list.samples(first, last).map((sample) => sample.id)]));
-  };
-  const moveTo = (index: number, extend: boolean) => {
-    if (extend) void selectTo(index);
-    else {
-      setFocus(index);
-      setAnchor(index);
-    }
-  };
-
-  useEffect(() => {
-    if (total !== null && focus >= total) setFocus(Math.max(0, total - 1));
-  }, [total, focus]);
+  const selectInView = () => selection.selectAlso(...grid.current!.inView());
 
   // Keys for the whole page, unless somebody types or a window is open.
   const onKey = (event: KeyboardEvent) => {
@@ -261,15 +238,17 @@ function Page({ data, dataset, reread }: { data: Loaded; dataset: Dataset; rerea
       return;
     }
     if (document.querySelector("dialog[open]") || event.isComposing) return;
+    const decision = conditions.tab === "SUGGESTED" && decisionOf(event, dataset.labels);
     const tab = event.altKey && TABS[Number(event.code.replace("Digit", "")) - 1];
     const labelOfKey = !control && !event.altKey && dataset.labels.find((each) => each.shortcut === event.key);
     if (tab) filterBy({ ...conditions, tab });
     else if (typing && event.key === "Escape") grid.current!.focus();
     else if (typing) return;
     else if (labelOfKey) labelByKey(labelOfKey);
+    else if (decision) decideAll(decision);
     else if (control && event.key === "a") selectInView();
     else if (control || event.altKey) return;
-    else if (event.key === "Escape") deselect();
+    else if (event.key === "Escape") selection.deselect();
     else if (event.key === "Delete" && aim && dataset.viewerCan.manage) setShown("delete");
     else if (event.key === "l" || event.key === "L") document.getElementById("label-box")?.focus();
     else if (event.key === "?") setShown("keys");
@@ -288,7 +267,6 @@ function Page({ data, dataset, reread }: { data: Loaded; dataset: Dataset; rerea
     setShown(null);
     setDropped([]);
   };
-  const count = isAll ? (total ?? 0) : selected.size;
   const can = dataset.viewerCan;
   return (
     <WorkspaceContext value={workspace}>
@@ -308,6 +286,7 @@ function Page({ data, dataset, reread }: { data: Loaded; dataset: Dataset; rerea
           {text.versions}
           {dataset.hasUnpublishedChanges && <span className="mark" />}
         </Action>
+        <Action onClick={() => setShown("models")}>{text.models}</Action>
         <Action onClick={() => setShown("history")}>{text.history}</Action>
       </Bar>
       <Connection />
@@ -323,25 +302,22 @@ function Page({ data, dataset, reread }: { data: Loaded; dataset: Dataset; rerea
           setShown("upload");
         }}
       >
-        <Filters conditions={conditions} setConditions={filterBy} facets={facets} />
+        <Filters conditions={conditions} setConditions={filterBy} facets={facets} changes={changes} />
         <section className="center" aria-label={text.imageList(total ?? 0)}>
           <SyncProgress />
           <Tabs conditions={conditions} counts={facets.states} setTab={(tab) => filterBy({ ...conditions, tab })} />
           <Tools
             total={total}
-            selected={count}
+            selected={selection.count}
             order={order}
             tile={tile}
             selectInView={selectInView}
-            selectAll={() => {
-              setSelected(new Set());
-              setAll(true);
-            }}
-            deselect={deselect}
+            selectAll={selection.selectAll}
+            deselect={selection.deselect}
             open={() => setOpened(focus)}
             setOrder={(next) => {
               setOrder(next);
-              setFocus(0);
+              selection.moveTo(0);
             }}
             setTile={setTile}
             help={() => setShown("keys")}
@@ -358,17 +334,34 @@ function Page({ data, dataset, reread }: { data: Loaded; dataset: Dataset; rerea
             list={list}
             least={tile}
             focus={focus}
-            isSelected={(id) => isAll || selected.has(id)}
-            moveTo={moveTo}
-            toggle={toggle}
+            isSelected={selection.isSelected}
+            moveTo={(index, extend) => (extend ? void selectTo(index) : selection.moveTo(index))}
+            toggle={selection.toggle}
             selectTo={(index) => void selectTo(index)}
             open={setOpened}
+            suggestions={conditions.suggestions}
+            decide={decideCard}
           />
         </section>
         <aside className="side" aria-label={text.labels}>
+          {conditions.tab === "SUGGESTED" && (
+            <Suggestions
+              suggestions={cards.flatMap(suggestionsOn)}
+              target={aim}
+              decideAll={(decision) => {
+                decideAll(decision);
+                grid.current!.focus(); // what was decided goes, and the button with it
+              }}
+              decideLabel={(decision, { id }) => {
+                if (aim) void decide(workspace, decision, aim, { ...which, labelIds: [id] });
+                grid.current!.focus();
+              }}
+              choose={() => setShown("decide")}
+            />
+          )}
           <FileLabels
             target={aim}
-            isFocus={count === 0}
+            isFocus={selection.count === 0}
             label={(given, mode) => void label(given, mode)}
             setHard={(isHard) => void setHard(isHard)}
             remove={() => setShown("delete")}
@@ -386,6 +379,16 @@ function Page({ data, dataset, reread }: { data: Loaded; dataset: Dataset; rerea
       <Suspense fallback={null}>
         {shown === "history" && <History close={close} changes={changes} />}
         {shown === "versions" && <Versions close={close} changes={changes} />}
+        {shown === "models" && (
+          <Models
+            close={close}
+            changes={changes}
+            show={(suggestions) => {
+              close();
+              filterBy({ ...NO_CONDITIONS, tab: "SUGGESTED", suggestions: { ...ANY_SUGGESTION, ...suggestions } });
+            }}
+          />
+        )}
         {shown === "upload" && <Upload close={close} files={dropped} />}
         {opened !== null && (
           <ImageView
@@ -393,7 +396,7 @@ function Page({ data, dataset, reread }: { data: Loaded; dataset: Dataset; rerea
             index={opened}
             go={(index) => {
               setOpened(index);
-              setFocus(index);
+              selection.moveTo(index);
             }}
             close={() => setOpened(null)}
           />
@@ -404,7 +407,19 @@ function Page({ data, dataset, reread }: { data: Loaded; dataset: Dataset; rerea
           target={aim}
           close={(done) => {
             close();
-            if (done) deselect();
+            if (done) selection.deselect();
+          }}
+        />
+      )}
+      {shown === "decide" && (
+        <DecideMany
+          target={selection.count > 0 && aim ? aim : { selects: [{ filter: list.filter }], count: total ?? 0 }}
+          isSelection={selection.count > 0 && !selection.isAll}
+          which={which}
+          changes={changes}
+          close={(done) => {
+            close();
+            if (done) selection.deselect();
           }}
         />
       )}

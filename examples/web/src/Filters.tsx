@@ -1,10 +1,11 @@
 /** The conditions of the list, each with how many images it would leave. */
-import { type ReactNode, useEffect, useState } from "react";
+import { useEffect, useState } from "react";
 import { useQuery } from "urql";
 
-import { type Conditions, filterOf, isNarrowed, NO_CONDITIONS, type Tab } from "./conditions";
+import { type Conditions, filterOf, isNarrowed, NO_CONDITIONS, type Tab, toggled } from "./conditions";
 import { FacetsDocument } from "./gql/graphql";
-import { Chip, useLast, useSettled } from "./parts";
+import { Chip, Choice, Group, useLast, useSettled } from "./parts";
+import { SuggestionFilters } from "./SuggestionFilters";
 import { useText } from "./text";
 import { useWorkspace } from "./workspace";
 
@@ -28,6 +29,7 @@ export function useFacets(
     variables: {
       id,
       filter: filterOf(conditions),
+      suggested: filterOf({ ...conditions, tab: "SUGGESTED" }),
       exceptState: filterOf(conditions, "tab"),
       exceptLabels: filterOf(conditions, "labels"),
       exceptLabelers: filterOf(conditions, "labelers"),
@@ -52,9 +54,12 @@ export function useFacets(
   );
   const sum = Object.values(byState).reduce((total, each) => total + each, 0);
   return {
-    states: isNarrowed(conditions)
-      ? { ALL: sum, UNLABELED: byState["UNLABELED"] ?? 0, LABELED: byState["LABELED"] ?? 0 }
-      : { ALL: statistics.totalCount, UNLABELED: statistics.unlabeledCount, LABELED: statistics.labeledCount },
+    states: {
+      ...(isNarrowed(conditions)
+        ? { ALL: sum, UNLABELED: byState["UNLABELED"] ?? 0, LABELED: byState["LABELED"] ?? 0 }
+        : { ALL: statistics.totalCount, UNLABELED: statistics.unlabeledCount, LABELED: statistics.labeledCount }),
+      SUGGESTED: dataset?.suggested.totalCount,
+    },
     labels: (dataset?.ofLabels?.facets ?? facets)?.labels ?? [],
     labelers: (dataset?.ofLabelers?.facets ?? facets)?.labelers ?? [],
     directories: (dataset?.ofPath?.facets ?? facets)?.directories ?? [],
@@ -66,9 +71,10 @@ interface FiltersProps {
   conditions: Conditions;
   setConditions: (conditions: Conditions) => void;
   facets: Facets;
+  changes: number;
 }
 
-export function Filters({ conditions, setConditions, facets }: FiltersProps) {
+export function Filters({ conditions, setConditions, facets, changes }: FiltersProps) {
   const text = useText();
   const { dataset } = useWorkspace();
   const change = (part: Partial<Conditions>) => setConditions({ ...conditions, ...part });
@@ -116,6 +122,13 @@ export function Filters({ conditions, setConditions, facets }: FiltersProps) {
         value={typed}
         onChange={(event) => setTyped(event.target.value)}
       />
+      {conditions.tab === "SUGGESTED" && (
+        <SuggestionFilters
+          chosen={conditions.suggestions}
+          setChosen={(suggestions) => change({ suggestions })}
+          changes={changes}
+        />
+      )}
       {labels.length > 0 && (
         <Group title={text.label}>
           {labels.map(({ label, count }) => (
@@ -241,36 +254,6 @@ function Times({ conditions, change }: { conditions: Conditions; change: (part: 
     </>
   );
 }
-
-function Group({ title, children }: { title: string; children: ReactNode }) {
-  return (
-    <fieldset>
-      <legend>{title}</legend>
-      {children}
-    </fieldset>
-  );
-}
-
-function Choice({
-  count,
-  isChosen,
-  choose,
-  children,
-}: {
-  count: number;
-  isChosen: boolean;
-  choose: () => void;
-  children: ReactNode;
-}) {
-  return (
-    <button type="button" className="choice" aria-pressed={isChosen} onClick={choose}>
-      <span>{children}</span> <span className="figure">{count.toLocaleString()}</span>
-    </button>
-  );
-}
-
-const toggled = (values: readonly string[], value: string) =>
-  values.includes(value) ? values.filter((each) => each !== value) : [...values, value];
 
 const ancestors = (directory: string) =>
   directory.split("/").map((_, index, parts) => parts.slice(0, index + 1).join("/"));

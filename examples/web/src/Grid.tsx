@@ -6,18 +6,18 @@ import {
   useEffect,
   useImperativeHandle,
   useLayoutEffect,
-  useMemo,
   useRef,
   useState,
   useSyncExternalStore,
 } from "react";
 
-import type { CardFragment, LabelSamplesInput } from "./gql/graphql";
-import type { SampleList } from "./list";
-import { waiting } from "./outbox";
-import { Chip } from "./parts";
-import { useStore } from "./store";
-import { type Label, useWorkspace } from "./workspace";
+import { Card } from "./Card";
+import type { SuggestionConditions } from "./conditions";
+import type { SuggestionDecision } from "./gql/graphql";
+import type { Card as Sample, SampleList } from "./list";
+import { usePending } from "./pending";
+import { suggestionsOf } from "./decisions";
+import { useWorkspace } from "./workspace";
 
 const GAP = 10; // pixels, as in style/dataset.css
 const CAPTION = 46; // pixels below an image
@@ -39,13 +39,27 @@ interface GridProps {
   toggle: (index: number) => void;
   selectTo: (index: number) => void;
   open: (index: number) => void;
+  suggestions: SuggestionConditions; // those that the images show
+  decide: (decision: SuggestionDecision, sample: Sample) => void;
   handle: Ref<GridHandle>;
 }
 
-export function Grid({ list, least, focus, isSelected, moveTo, toggle, selectTo, open, handle }: GridProps) {
+export function Grid({
+  list,
+  least,
+  focus,
+  isSelected,
+  moveTo,
+  toggle,
+  selectTo,
+  open,
+  suggestions,
+  decide,
+  handle,
+}: GridProps) {
   const { text } = useWorkspace();
   useSyncExternalStore(list.subscribe, list.snapshot);
-  const pending = usePendingLabels();
+  const pending = usePending();
   const element = useRef<HTMLDivElement>(null);
   const [size, setSize] = useState({ width: 0, height: 0 });
   // `top` is where the view is in the whole list, `scrolled` in the element that the browser scrolls.
@@ -154,7 +168,8 @@ export function Grid({ list, least, focus, isSelected, moveTo, toggle, selectTo,
       sample ? (
         <Card
           key={keys.has(sample.id) ? index : (keys.add(sample.id), sample.id)}
-          {...{ sample, index, total, tile, style, onClick, open, pending: pending.get(sample.id) }}
+          {...{ sample, index, total, tile, style, onClick, open, decide, pending: pending.get(sample.id) }}
+          suggestions={suggestionsOf(sample, suggestions)}
           isSelected={isSelected(sample.id)}
           isFocused={index === focus}
           refresh={() => list.refresh()}
@@ -185,145 +200,4 @@ export function Grid({ list, least, focus, isSelected, moveTo, toggle, selectTo,
       </div>
     </div>
   );
-}
-
-interface CardProps {
-  sample: CardFragment;
-  index: number;
-  total: number;
-  tile: number;
-  style: { width: number; transform: string };
-  isSelected: boolean;
-  isFocused: boolean;
-  pending: Pending | undefined;
-  onClick: (index: number, event: MouseEvent) => void;
-  open: (index: number) => void;
-  refresh: () => void;
-}
-
-function Card({
-  sample,
-  index,
-  total,
-  tile,
-  style,
-  isSelected,
-  isFocused,
-  pending,
-  onClick,
-  open,
-  refresh,
-}: CardProps) {
-  const { text } = useWorkspace();
-  const labels = withPending(sample.labels, pending);
-  const words = [
-    sample.fileName,
-    labels.map(({ name, state }) => (state ? `${name} (${text.saving})` : name)).join(", ") || text.unlabelled,
-    sample.isHard && text.hard,
-    sample.isDamaged && text.damaged,
-    !sample.isSourceAvailable && text.gone,
-  ];
-  return (
-    <div
-      id={`image-${index}`}
-      className={`card${isSelected ? " selected" : ""}${isFocused ? " focused" : ""}`}
-      style={style}
-      role="option"
-      aria-selected={isSelected}
-      aria-setsize={total}
-      aria-posinset={index + 1}
-      aria-label={words.filter(Boolean).join("; ")}
-      title={sample.path}
-      onClick={(event) => onClick(index, event)}
-      onDoubleClick={() => open(index)}
-    >
-      <div className="image" style={{ height: tile }}>
-        {sample.isSourceAvailable ? (
-          <Thumbnail url={sample.thumbnailUrl} refresh={refresh} />
-        ) : (
-          <span className="gone">{text.gone}</span>
-        )}
-        <span className="check" aria-hidden="true" />
-        {sample.isHard && <span className="hard" title={text.hard} aria-hidden="true" />}
-      </div>
-      <div className="chips">
-        {labels.map((label) => (
-          <Chip key={label.name} label={label} state={label.state} />
-        ))}
-      </div>
-      <div className="file">{sample.fileName}</div>
-    </div>
-  );
-}
-
-const ATTEMPTS = 10;
-let refreshed = 0;
-
-/** A thumbnail that failed is tried again: the server may be back. If its address has expired, all in view get new ones. */
-function Thumbnail({ url, refresh }: { url: string; refresh: () => void }) {
-  const [attempt, setAttempt] = useState(0);
-  const [hasFailed, setFailed] = useState(false);
-  useEffect(() => {
-    if (!hasFailed || attempt >= ATTEMPTS) return undefined;
-    const timer = setTimeout(
-      () => {
-        setFailed(false);
-        setAttempt(attempt + 1);
-        if (Date.now() - refreshed < 30_000) return;
-        refreshed = Date.now();
-        refresh();
-      },
-      1_000 * (attempt + 1),
-    );
-    return () => clearTimeout(timer);
-  }, [hasFailed, attempt]);
-  return hasFailed ? null : (
-    <img key={attempt} src={url} alt="" decoding="async" draggable={false} onError={() => setFailed(true)} />
-  );
-}
-
-interface Pending {
-  added: Label[];
-  removed: Set<string>; // ids
-  isSet: boolean;
-}
-
-/** The labels that samples get or lose by mutations that are on their way. */
-function usePendingLabels(): ReadonlyMap<string, Pending> {
-  const { dataset } = useWorkspace();
-  const queue = useStore(waiting);
-  return useMemo(() => {
-    const byId = new Map(dataset.labels.map((label) => [label.id, label]));
-    const pending = new Map<string, Pending>();
-    for (const { name, variables } of queue) {
-      if (name !== "LabelSamples") continue;
-      const { select, labels, labelIds, mode } = (variables as { input: LabelSamplesInput }).input;
-      const named: Label[] = (labels ?? []).map((each) => ({ id: each, name: each, color: null }));
-      for (const id of labelIds ?? []) {
-        const label = byId.get(String(id));
-        if (label) named.push(label);
-      }
-      for (const id of select.ids ?? []) {
-        const one = pending.get(String(id)) ?? { added: [], removed: new Set(), isSet: false };
-        pending.set(String(id), one);
-        if (mode === "REMOVE") for (const label of named) one.removed.add(label.id);
-        else one.added.push(...named);
-        if (mode === "SET") one.isSet = true;
-      }
-    }
-    return pending;
-  }, [queue, dataset.labels]);
-}
-
-type Shown = Pick<Label, "id" | "name" | "color"> & { state?: "pending" | "removed" };
-
-function withPending(labels: readonly Label[], pending: Pending | undefined): Shown[] {
-  if (!pending) return [...labels];
-  const added = pending.added.filter((label) => !labels.some((own) => own.name === label.name));
-  return [
-    ...labels.map((label) =>
-      pending.removed.has(label.id) || pending.isSet ? { ...label, state: "removed" as const } : label,
-    ),
-    ...added.map((label) => ({ ...label, state: "pending" as const })),
-  ];
 }

@@ -3,12 +3,15 @@ import { type KeyboardEvent, type PointerEvent, useEffect, useRef, useState, use
 import { useQuery } from "urql";
 
 import { type DrawnLabel, useAnnotations } from "./annotations";
-import { Cross, Drawing, ShapeList } from "./Drawing";
-import { ImageDocument, LabelSamplesDocument } from "./gql/graphql";
+import { Confidence, Cross, Drawing, ShapeList } from "./Drawing";
+import { ImageDocument, LabelSamplesDocument, type SuggestionDecision } from "./gql/graphql";
+import { Facts, Steps } from "./ImageParts";
 import type { SampleList } from "./list";
-import { Action, Chip, Dialog, LabelBox } from "./parts";
-import { asStored, boxOf, isTurned, movedBy, reshaped, resized, type Shape, type Spot, transformOf, within } from "./shapes";
-import { type Text, bytes } from "./text";
+import { Action, Chip, Dialog, LabelBox, SuggestedChip } from "./parts";
+import { type Annotation, asShown, asStored, boxOf, isTurned, movedBy, reshaped, resized, type Shape, type Spot, transformOf, within } from "./shapes";
+import { decisionOf, suggested, toAccept } from "./decisions";
+import { Decisions } from "./Suggestions";
+import type { Text } from "./text";
 import { useView } from "./view";
 import { useWorkspace } from "./workspace";
 
@@ -90,7 +93,7 @@ function Editor({ id, position, previous, next }: EditorProps) {
   const [gesture, setGesture] = useState<Gesture | null>(null);
   const [points, setPoints] = useState<Spot[]>([]); // of a shape that is not complete
   const [cross, setCross] = useState<Spot | null>(null); // where the keys are
-  const { drafts, added, draft, add, update, remove } = useAnnotations(id, image?.annotations ?? []);
+  const { drafts, added, draft, add, update, remove, decide } = useAnnotations(id, image?.annotations ?? []);
   const stage = useRef<HTMLDivElement>(null);
   const group = useRef<SVGGElement>(null);
   const touching = useRef(new Map<number, Spot>()); // pointers, where they are in the window
@@ -138,6 +141,18 @@ function Editor({ id, position, previous, next }: EditorProps) {
   const erase = (annotation: string) => {
     setChosen(null);
     void remove(annotation);
+  };
+  const suggestions = suggested(image?.annotations);
+  const decideOne = (decision: SuggestionDecision, decided: readonly Annotation[]) => {
+    void decide(decision, decided);
+    stage.current?.focus(); // the button goes with its suggestion
+  };
+  /** About the chosen suggestion, or all of the image. */
+  const decideByKey = (decision: SuggestionDecision) => {
+    const meant = chosen ? suggestions.filter((suggestion) => suggestion.id === chosen) : suggestions;
+    if (meant.length > 0) void decide(decision, decision === "ACCEPT" ? toAccept(meant) : meant);
+    else say(text.nothingSuggested);
+    if (decision === "REJECT") setChosen(null);
   };
 
   /** A label is for the chosen shape, for the whole image, or for what is drawn next. */
@@ -244,6 +259,7 @@ function Editor({ id, position, previous, next }: EditorProps) {
     if ((event.target as Element).matches("input, select")) return;
     const arrow = ARROWS[event.key];
     const step = event.ctrlKey ? 10 : 1;
+    const decision = decisionOf(event, dataset.labels);
     const shortcut =
       !event.ctrlKey && !event.metaKey && !event.altKey && dataset.labels.find((each) => each.shortcut === event.key);
     if (arrow && chosen && chosenShape && may) {
@@ -259,6 +275,7 @@ function Editor({ id, position, previous, next }: EditorProps) {
     } else if (event.key === "ArrowLeft" && previous) previous();
     else if (event.key === "ArrowRight" && next) next();
     else if (shortcut && may) takeLabel(shortcut);
+    else if (decision && may) decideByKey(decision);
     else if (event.key === "+" || event.key === "=") zoom(ZOOM);
     else if (event.key === "-") zoom(1 / ZOOM);
     else if (event.key === "0") fit();
@@ -342,6 +359,7 @@ function Editor({ id, position, previous, next }: EditorProps) {
                     scale={view.scale}
                     isChosen={annotation.id === chosen}
                     isPending={drafts.has(annotation.id)}
+                    isSuggested={!annotation.isConfirmed}
                   />
                 ))}
                 {added.map(({ shape, label: own }, order) => (
@@ -358,37 +376,18 @@ function Editor({ id, position, previous, next }: EditorProps) {
                 )}
                 {cross && <Cross at={cross} reach={12 / view.scale} />}
               </g>
+              {suggestions.map((suggestion) => {
+                if (!view.scale) return null; // the window has no size yet
+                const shape = drafts.get(suggestion.id) ?? suggestion.shape;
+                const shown = (spot: Spot) => asShown(spot, orientation, width, height);
+                return shape && <Confidence key={suggestion.id} {...{ suggestion, shape, shown }} scale={view.scale} />;
+              })}
             </svg>
           </div>
         )}
       </div>
       <aside className="side">
-        <div className="buttons">
-          <button
-            type="button"
-            aria-label={text.previous}
-            title={text.previous}
-            disabled={!previous}
-            onClick={previous}
-          >
-            ←
-          </button>
-          <span>{position}</span>
-          <button type="button" aria-label={text.next} title={text.next} disabled={!next} onClick={next}>
-            →
-          </button>
-          <span className="end">
-            <button type="button" aria-label={text.zoomOut} title={text.zoomOut} onClick={() => zoom(1 / ZOOM)}>
-              −
-            </button>
-            <button type="button" aria-label={text.zoomIn} title={text.zoomIn} onClick={() => zoom(ZOOM)}>
-              +
-            </button>
-            <button type="button" onClick={fit}>
-              {text.fit}
-            </button>
-          </span>
-        </div>
+        <Steps {...{ position, previous, next, fit }} zoom={(steps) => zoom(ZOOM ** steps)} />
         {takesShapes && (
           <>
             <div className="tabs" role="group" aria-label={text.shapes}>
@@ -440,27 +439,30 @@ function Editor({ id, position, previous, next }: EditorProps) {
                 </span>
               </li>
             ))}
+            {suggestions.map((suggestion) => (
+              <li key={suggestion.id}>
+                <SuggestedChip {...suggestion} />
+                <Decisions
+                  name={suggestion.label.name}
+                  decide={(decision) => decideOne(decision, [suggestion])}
+                />
+              </li>
+            ))}
           </ul>
         )}
         {takesShapes && (
           <ShapeList
-            annotations={image?.annotations ?? []}
+            annotations={[...suggestions, ...(image?.annotations.filter(({ isConfirmed }) => isConfirmed) ?? [])]}
             chosen={chosen}
             choose={(annotation) => {
               setChosen(annotation);
               setTool("select");
             }}
             remove={erase}
+            decide={decideOne}
           />
         )}
-        {image && (
-          <p className="quiet">
-            {image.width && image.height && text.pixels(shownWidth, shownHeight)} {image.format} · {bytes(image.size)} ·{" "}
-            {new Date(image.createdAt).toLocaleString()}
-            {image.labeledBy && ` · ${text.labelledBy}: ${image.labeledBy}`}
-            {image.isDamaged && ` · ${text.damaged}`}
-          </p>
-        )}
+        {image && <Facts image={image} size={[shownWidth, shownHeight]} />}
       </aside>
     </div>
   );

@@ -1,7 +1,7 @@
-/** The annotations of an image as a person changes them, and what is shown until the server has answered. */
+/** The annotations of an image as a person changes and decides them, and what is shown until the server has answered. */
 import { useState } from "react";
 
-import { AnnotateSamplesDocument, type SampleAnnotationsInput } from "./gql/graphql";
+import { AnnotateSamplesDocument, type SampleAnnotationsInput, type SuggestionDecision } from "./gql/graphql";
 import { type Annotation, inputOf, type Shape } from "./shapes";
 import { useWorkspace } from "./workspace";
 
@@ -45,5 +45,9 @@ export function useAnnotations(sampleId: string, annotations: readonly Annotatio
     if (shape) draft(id, null);
   };
   const remove = (id: string) => annotate({ remove: [id] });
-  return { drafts, added, draft, add, update, remove };
+  const decide = (decision: SuggestionDecision, suggestions: readonly Annotation[]) => {
+    const ids = suggestions.map(({ id }) => id);
+    return annotate(decision === "ACCEPT" ? { update: ids.map((id) => ({ id })) } : { remove: ids });
+  };
+  return { drafts, added, draft, add, update, remove, decide };
 }

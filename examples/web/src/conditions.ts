@@ -1,9 +1,17 @@
 /** What the person filters by, and the filter that it makes. */
-import type { SampleFilter, SampleOrderInput, TimeFilter } from "./gql/graphql";
+import type { ModelInput, SampleFilter, SampleOrderInput, SuggestionFilter, TimeFilter } from "./gql/graphql";
 import type { Text } from "./text";
 
 export type Tab = keyof Text["tabs"];
-export const TABS: readonly Tab[] = ["ALL", "UNLABELED", "LABELED"];
+export const TABS: readonly Tab[] = ["ALL", "UNLABELED", "LABELED", "SUGGESTED"];
+
+/** Which suggestions the tab of suggestions is about: those that its images show, and that are decided there. */
+export interface SuggestionConditions {
+  labels: readonly string[]; // their ids
+  models: readonly ModelInput[];
+  minConfidence: number;
+  disagrees: boolean; // with the labels that people gave
+}
 
 export interface Conditions {
   tab: Tab;
@@ -14,7 +22,10 @@ export interface Conditions {
   text: string;
   created: TimeFilter | null;
   isHard: boolean;
+  suggestions: SuggestionConditions;
 }
+
+export const ANY_SUGGESTION: SuggestionConditions = { labels: [], models: [], minConfidence: 0, disagrees: false };
 
 export const NO_CONDITIONS: Conditions = {
   tab: "ALL",
@@ -25,14 +36,29 @@ export const NO_CONDITIONS: Conditions = {
   text: "",
   created: null,
   isHard: false,
+  suggestions: ANY_SUGGESTION,
 };
+
+/** The values with one more, or without it if it is one of them. */
+export function toggled<Value>(
+  values: readonly Value[],
+  value: Value,
+  isSame: (one: Value, other: Value) => boolean = Object.is,
+): Value[] {
+  const others = values.filter((each) => !isSame(each, value));
+  return others.length < values.length ? others : [...values, value];
+}
+
+export const isSameModel = (one: ModelInput, other: ModelInput): boolean =>
+  one.name === other.name && one.version === other.version;
 
 /** Only conditions that are set: a mutation refuses empty ones, so that a forgotten value never selects everything. */
 export function filterOf(given: Conditions, except?: keyof Conditions): SampleFilter {
   const filter: SampleFilter = {};
   const conditions: Conditions = except ? { ...given, [except]: NO_CONDITIONS[except] } : given;
-  const { tab, labels, match, labelers, directory, text, created, isHard } = conditions;
-  if (tab !== "ALL") filter.state = tab;
+  const { tab, labels, match, labelers, directory, text, created, isHard, suggestions } = conditions;
+  if (tab === "SUGGESTED") filter.suggestions = suggestionFilterOf(suggestions);
+  else if (tab !== "ALL") filter.state = tab;
   if (labels.length > 0) filter.labels = { ids: [...labels], match };
   if (labelers.length > 0) filter.labeledBy = [...labelers];
   if (directory !== null || text) {
@@ -43,8 +69,18 @@ export function filterOf(given: Conditions, except?: keyof Conditions): SampleFi
   return filter;
 }
 
+function suggestionFilterOf({ labels, models, minConfidence, disagrees }: SuggestionConditions): SuggestionFilter {
+  return {
+    ...(labels.length > 0 && { labelIds: [...labels] }),
+    ...(models.length > 0 && { models: [...models] }),
+    ...(minConfidence > 0 && { confidence: { min: minConfidence } }),
+    ...(disagrees && { disagreesWithLabels: true }),
+  };
+}
+
 /** Whether anything but the tab narrows the list. */
-export const isNarrowed = (conditions: Conditions): boolean => Object.keys(filterOf(conditions, "tab")).length > 0;
+export const isNarrowed = (conditions: Conditions): boolean =>
+  Object.keys({ ...filterOf(conditions, "tab"), ...filterOf(conditions).suggestions }).length > 0;
 
 export type Order = keyof Text["orders"];
 export const ORDERS: Record<Order, SampleOrderInput> = {
@@ -54,5 +90,7 @@ export const ORDERS: Record<Order, SampleOrderInput> = {
   labelled: { field: "LABELED_AT", direction: "DESC" },
   path: { field: "PATH", direction: "ASC" },
   size: { field: "SIZE", direction: "DESC" },
+  unsure: { field: "SUGGESTION_MARGIN", direction: "ASC" },
+  sure: { field: "SUGGESTION_CONFIDENCE", direction: "DESC" },
   random: { field: "RANDOM", direction: "ASC", seed: "page" },
 };

@@ -1,6 +1,7 @@
 /** What the page says in English. */
 const images = (count: number) => `${number(count)} ${count === 1 ? "image" : "images"}`;
 const number = (count: number) => count.toLocaleString("en");
+const suggestions = (count: number) => `${number(count)} ${count === 1 ? "suggestion" : "suggestions"}`;
 
 export const english = {
   language: "中文",
@@ -38,7 +39,7 @@ export const english = {
     IMAGE_SEGMENTATION: "labelled polygons",
   },
   // Tabs, order, filters
-  tabs: { ALL: "All", UNLABELED: "Unlabeled", LABELED: "Labeled" },
+  tabs: { ALL: "All", UNLABELED: "Unlabeled", LABELED: "Labeled", SUGGESTED: "Suggested" },
   states: "Labelled or not",
   sort: "Sort",
   orders: {
@@ -48,6 +49,8 @@ export const english = {
     labelled: "Labelled last",
     path: "By path",
     size: "Largest first",
+    unsure: "Unsure first",
+    sure: "Sure first",
     random: "Random",
   },
   tileSize: "Size of the images",
@@ -114,7 +117,67 @@ export const english = {
   deleteImagesAsk: (count: number) => `Delete ${images(count)} from the dataset?`,
   deleteSources: "Also delete the image files. This cannot be undone.",
   countChanged: (expected: number, actual: number) =>
-    `Nothing was done: ${number(actual)} images match now, not ${number(expected)}. Look again, and repeat it.`,
+    `Nothing was done: ${number(actual)} match now, not ${number(expected)}. Look again, and repeat it.`,
+  // Suggestions
+  suggestions: "Suggestions",
+  suggested: "suggested",
+  suggestedWith: (name: string, share: string) => `${name}, suggested with ${share}`,
+  suggestedLabel: "Suggested label",
+  suggestedBy: "Suggested by",
+  confidence: "Confidence",
+  atLeast: (share: string) => `at least ${share}`,
+  disagrees: "Where people said otherwise",
+  decisions: { ACCEPT: "Accept", REJECT: "Reject" },
+  decided: {
+    ACCEPT: (count: number) => `${suggestions(count)} accepted`,
+    REJECT: (count: number) => `${suggestions(count)} rejected`,
+  },
+  decideCount: {
+    ACCEPT: (count: number) => `Accept ${number(count)}`,
+    REJECT: (count: number) => `Reject ${number(count)}`,
+  },
+  nothingSuggested: "Nothing is suggested there (any more).",
+  byConfidence: "By confidence",
+  leastConfidence: "Confidence of at least (%)",
+  ofTheSelected: (count: number) => `What is suggested for the ${images(count)} that are selected.`,
+  ofAllThatMatch: "What is suggested for all images that match the filters.",
+  suggestionsOn: (count: number, total: number) => `${suggestions(count)} on ${images(total)}.`,
+  // Models
+  models: "Models",
+  noModels: "No model has suggested anything yet.",
+  record: "What became of their suggestions",
+  recordOf: {
+    model: "Model",
+    suggested: "Suggested",
+    pending: "Waiting",
+    accepted: "Accepted",
+    rejected: "Rejected",
+    corrected: "Corrected",
+    precision: "Right",
+  },
+  showOf: (name: string, count: number) => `Show the ${suggestions(count)} of ${name}`,
+  autoLabeling: "Auto labelling",
+  autoLabelingHelp: "The built-in model learns from the labelled images, and suggests labels for the others.",
+  startAutoLabeling: "Start auto labelling",
+  alsoLabelled: "Also where it disagrees with labels that people gave",
+  noVision: "No worker can look at images now. The server's owner starts one with ./labelgraph worker --vision",
+  notForType: "The built-in model is for image classification.",
+  autoLabelingRuns: "It runs already.",
+  jobStatus: { QUEUED: "Waiting", RUNNING: "Running", SUCCEEDED: "Done", FAILED: "Failed", CANCELED: "Stopped" },
+  waitsForVision: "for a worker that can look at images",
+  autoLabelingCounts: (count: number, total: number) => `${suggestions(count)} for ${images(total)}`,
+  accuracy: (share: string, count: number) =>
+    `The model's label was right for ${share} of ${images(count)} that people had labelled, and it had not seen.`,
+  thresholds: "What its suggestions are like",
+  thresholdsOf: {
+    confidence: "Confidence of at least",
+    share: "Images with a suggestion",
+    precision: "Of these right",
+  },
+  showSure: (share: string) => `Show suggestions of at least ${share}`,
+  mistakes: "Most often it takes",
+  mistake: (actual: string, predicted: string, count: number) => `${actual} for ${predicted} (${number(count)})`,
+  leftOut: (names: string) => `Fewer than five images have these labels, so they are not suggested: ${names}.`,
   // Label panel
   labels: "Labels",
   newLabel: "New label",
@@ -235,7 +298,6 @@ export const english = {
     whole: "whole image",
   },
   noShapes: "Nothing is drawn yet.",
-  suggestion: "suggested",
   pixels: (width: number, height: number) => `${width} × ${height}`,
   // Connection, permissions, errors
   lost: "The server cannot be reached.",
@@ -256,7 +318,8 @@ export const english = {
     ["Enter", "Open the image"],
     ["a label's shortcut", "Label the selected images, or that in focus; again: remove it"],
     ["L", "Type a label"],
-    ["Alt + 1, 2, 3", "All, Unlabeled, Labeled"],
+    ["A, R", "Accept or reject what is suggested; where a label has that key, Ctrl + Enter, Ctrl + Delete"],
+    ["Alt + 1, 2, 3, 4", "All, Unlabeled, Labeled, Suggested"],
     ["Delete", "Delete the selected images, or the chosen shape"],
     ["Ctrl + Z, Ctrl + Shift + Z", "Undo, redo"],
     ["+, −, 0", "Zoom an image in and out, fit it"],

@@ -9,7 +9,6 @@
 import type { Client } from "@urql/core";
 
 import {
-  type CardFragment,
   CountDocument,
   EndsDocument,
   type SampleFilter,
@@ -28,9 +27,10 @@ const NEAR = 5 * STEP; // from here on, walk
 const COUNTS = 16; // most counts for one place
 
 type Samples = NonNullable<SamplesQuery["dataset"]>["samples"];
+export type Card = Samples["nodes"][number];
 
 interface Page {
-  cards: readonly CardFragment[];
+  cards: readonly Card[];
   how: Partial<SamplesQueryVariables>; // the arguments that it was read with
   before: string | null; // the cursor before its first sample, where it is known
   start: string | null;
@@ -73,13 +73,13 @@ export class SampleList {
   };
   readonly snapshot = (): number => this.changes;
 
-  sample(index: number): CardFragment | undefined {
+  sample(index: number): Card | undefined {
     return this.pages.get(Math.floor(index / PAGE))?.cards[index % PAGE];
   }
 
   /** The samples between two positions, both included, as far as they are read. */
-  samples(first: number, last: number): CardFragment[] {
-    const found: CardFragment[] = [];
+  samples(first: number, last: number): Card[] {
+    const found: Card[] = [];
     for (let index = first; index <= last; index++) {
       const sample = this.sample(index);
       if (sample) found.push(sample);
@@ -102,7 +102,7 @@ export class SampleList {
   }
 
   /** All samples between two positions, for a selection from one to another; null when another one was asked for since. */
-  async range(first: number, last: number): Promise<CardFragment[] | null> {
+  async range(first: number, last: number): Promise<Card[] | null> {
     const pages = pagesOf(first, last);
     this.selecting = pages;
     void this.read();
@@ -180,7 +180,7 @@ export class SampleList {
     const { client, dataset: id, filter, orderBy } = this;
     const source = client.query(
       SamplesDocument,
-      { id, filter, orderBy, ...how, count },
+      { id, filter, orderBy, ...how, count, suggested: filter.suggestions !== undefined },
       { requestPolicy: "network-only" },
     );
     return new Promise((resolve) => {

@@ -1,7 +1,7 @@
 /** Small parts that several views use. */
 import { type CSSProperties, type ReactNode, useEffect, useId, useRef, useState } from "react";
 
-import { useText } from "./text";
+import { percent, useText } from "./text";
 import { colorOf, type Label, useWorkspace } from "./workspace";
 
 /** A window above the page. The browser keeps the focus in it, and Esc closes it. */
@@ -92,6 +92,54 @@ export function Chip({
     <span className={`chip ${state ?? ""}`} style={labelStyle(label)}>
       {label.name}
     </span>
+  );
+}
+
+interface SuggestedChipProps {
+  label: Pick<Label, "name" | "color">;
+  confidence: number | null;
+  count?: number;
+  model?: { name: string; version: string } | null;
+  state?: "pending" | "removed" | undefined;
+}
+
+/** A label that a model suggests. */
+export function SuggestedChip({ label, confidence, count = 1, model, state }: SuggestedChipProps) {
+  return (
+    <span
+      className={`chip suggested ${state ?? ""}`}
+      style={labelStyle(label)}
+      title={model ? `${model.name} ${model.version}` : undefined}
+    >
+      {label.name}
+      {count > 1 && ` × ${count}`} {confidence !== null && percent(confidence)}
+    </span>
+  );
+}
+
+/** Filters that belong together. */
+export function Group({ title, children }: { title: string; children: ReactNode }) {
+  return (
+    <fieldset>
+      <legend>{title}</legend>
+      {children}
+    </fieldset>
+  );
+}
+
+interface ChoiceProps {
+  count: number;
+  isChosen: boolean;
+  choose: () => void;
+  children: ReactNode;
+}
+
+/** A value to filter by, with how many there are. */
+export function Choice({ count, isChosen, choose, children }: ChoiceProps) {
+  return (
+    <button type="button" className="choice" aria-pressed={isChosen} onClick={choose}>
+      <span>{children}</span> <span className="figure">{count.toLocaleString()}</span>
+    </button>
   );
 }
 

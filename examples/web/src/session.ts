@@ -53,7 +53,8 @@ const PARTS = [
   "Statistics", "DatasetPermissions", "SampleFacets", "StateFacet", "LabelFacet", "LabelerFacet", "DirectoryFacet",
   "BoundingBox", "Polygon", "Polyline", "Circle", "Point", "Position", "Comparison", "LabelChange", "SampleChange",
   "JobError", "ItemError", "JobWarning", "IgnoredFiles", "UploadLimits", "ServerInfo", "Viewer", "UploadResult",
-  "CompletedUpload", "RequestedUpload", "HttpHeader", "DeleteImpact",
+  "CompletedUpload", "RequestedUpload", "HttpHeader", "DeleteImpact", "AutoLabelEvaluation", "ThresholdEvaluation",
+  "ConfusionCount", "LeftOutLabel",
 ]; // prettier-ignore
 
 /** A client with a normalised cache: what a mutation returns is at once right wherever it is shown. */

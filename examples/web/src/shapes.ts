@@ -28,6 +28,12 @@ function matrixOf(orientation: number | null, width: number, height: number): Ma
 export const transformOf = (orientation: number | null, width: number, height: number): string =>
   `matrix(${matrixOf(orientation, width, height).join(" ")})`;
 
+/** Where a place of the stored image is seen. */
+export function asShown({ x, y }: Spot, orientation: number | null, width: number, height: number): Spot {
+  const [a, b, c, d, e, f] = matrixOf(orientation, width, height);
+  return { x: a * x + c * y + e, y: b * x + d * y + f };
+}
+
 /** A direction as it is seen, in stored pixels. The matrix only turns and mirrors, so its transpose is its inverse. */
 export function asStored({ x, y }: Spot, orientation: number | null): Spot {
   const [a, b, c, d] = matrixOf(orientation, 0, 0);

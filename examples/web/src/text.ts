@@ -30,6 +30,9 @@ export const namesOf = (typed: string): string[] =>
     .map((name) => name.trim())
     .filter(Boolean);
 
+/** A share as people read it, never more than it is: of 99.9 % something is missing. */
+export const percent = (share: number): string => `${Math.floor(share * 100 + 1e-9)} %`;
+
 /** Bytes as people read them. */
 export function bytes(count: number): string {
   const units = ["B", "KiB", "MiB", "GiB"];

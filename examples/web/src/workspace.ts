@@ -20,6 +20,7 @@ export interface Workspace {
   text: Text;
   dataset: Dataset;
   limits: WorkspaceQuery["serverInfo"]["uploadLimits"];
+  features: WorkspaceQuery["serverInfo"]["features"];
   /** Sends a mutation until it is answered. A refusal is shown, and the data are undefined then. */
   mutate: <Data, Variables extends AnyVariables>(
     document: TypedDocumentNode<Data, Variables>,
