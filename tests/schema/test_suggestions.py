@@ -102,6 +102,23 @@ async def test_decided_suggestions_are_not_made_again(client: DatasetClient) -> 
     await client.check()
 
 
+async def test_an_undo_brings_a_suggestion_back_beside_that_of_another_model_alone(client: DatasetClient) -> None:
+    withdrawn = []
+    for position in range(3):
+        await suggest(client, of_sample(client, position, cat=0.6))
+        withdrawn.append((await suggest(client, of_sample(client, position)))["change"]["id"])
+    await suggest(client, of_sample(client, 0, cat=0.9), model=OTHER)
+    again = await suggest(client, of_sample(client, 1, cat=0.7))
+    confirmed = await label_samples(client, ["cat"], "ADD", 2)
+
+    await undo(client, withdrawn[0])
+    assert await annotations(client, 0) == [("cat", False, 0.6, "resnet 1"), ("cat", False, 0.9, "clip 1")]
+    for change, later in zip(withdrawn[1:], (again, confirmed), strict=True):
+        refused = await client.refused("undoChange", changeId=change)
+        assert (refused["code"], refused["details"]["changes"]) == ("CONFLICT", [later["change"]["id"]])
+    await client.check()
+
+
 async def test_models_that_agree_are_right_together(client: DatasetClient) -> None:
     await suggest(client, of_sample(client, 0, cat=0.6))
     await suggest(client, of_sample(client, 0, cat=0.9), model=OTHER)
