@@ -36,7 +36,7 @@ from db.errors import Invalid
 from db.postgres.models import Annotation, Sample, Source
 from db.queries import patterns
 from db.queries.orders import labeled_at
-from db.queries.parameters import Bind, Parameter, bind_value, has_one_item
+from db.queries.parameters import Bind, Parameter, bind_value, has_one_item, has_trigram
 from db.queries.rows import DatasetState, Row, table_of
 from db.queries.suggestions import SuggestionConditions, SuggestionFilter
 
@@ -345,10 +345,12 @@ class _Builder:
         name = func.split_part(composed(self.row["path"]), sql("'/'"), sql("-1"))
         if filter_.eq is not None:
             is_equal = name == self.bind_path(str, filter_.eq)
-            yield self.by_source(is_equal, self.bind_path(patterns.ending_with, filter_.eq), indexed)
+            ending = self.bind_path(patterns.ending_with, filter_.eq)
+            yield self.by_source(is_equal, ending) if self.finds(filter_.eq, indexed) else is_equal
         if filter_.contains is not None:
             contains = func.coalesce(self.contains(name, filter_.contains), false())
-            yield self.by_source(contains, self.bind_path(patterns.containing, filter_.contains), indexed)
+            pattern = self.bind_path(patterns.containing, filter_.contains)
+            yield self.by_source(contains, pattern) if self.finds(filter_.contains, indexed) else contains
 
     def path(self, filter_: PathFilter, indexed: bool) -> Iterator[ColumnElement[bool]]:
         path = composed(self.row["path"])
@@ -362,9 +364,9 @@ class _Builder:
             yield self.starts_with(filter_.starts_with)
         if filter_.contains is None:
             return
-        if indexed and self.row.version is None:
+        if self.finds(filter_.contains, indexed):
             pattern = self.bind_path(patterns.containing, filter_.contains)
-            yield self.by_source(self.contains_folded(path, filter_.contains), pattern, indexed)
+            yield self.by_source(self.contains_folded(path, filter_.contains), pattern)
         else:
             yield self.contains(path, filter_.contains)
 
@@ -399,12 +401,12 @@ class _Builder:
         exact, other = (self.bind(TEXTS, make, paths) for make in (patterns.in_nfc, patterns.in_nfc_beyond_ascii))
         return or_(path == func.any(exact), and_(in_nfc != path, in_nfc.op("=", is_comparison=True)(func.any(other))))
 
-    def by_source(
-        self, condition: ColumnElement[bool], pattern: ColumnElement[Any], indexed: bool
-    ) -> ColumnElement[bool]:
-        """The condition; where it pays, with the index of substrings, which is on the sources' paths."""
-        if not indexed or self.row.version is not None:
-            return condition
+    def finds(self, needle: Any, indexed: bool) -> bool:
+        """Whether the index of substrings, which is on the sources' paths, finds the samples with a needle."""
+        return indexed and self.row.version is None and has_trigram(needle)
+
+    def by_source(self, condition: ColumnElement[bool], pattern: ColumnElement[Any]) -> ColumnElement[bool]:
+        """The condition, with the index of substrings."""
         source = table_of(Source).alias()
         likely = select(source.c.id).where(
             source.c.dataset_id == self.row.state.dataset_id,

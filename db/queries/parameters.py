@@ -1,5 +1,6 @@
 """Values that come with a request: never in the SQL text, always bound to a placeholder."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -10,6 +11,8 @@ from sqlalchemy.types import TypeEngine
 from db import defaults
 from db.identity.tokens import Identity
 from db.identity.urls import Links
+
+TRIGRAM = re.compile(r"[^\W_]{3}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,11 +41,12 @@ class Inputs:
 @dataclass(frozen=True, slots=True, eq=False)
 class Parameter:
     """A value that is known when a plan is executed. A plan never depends on it, only on whether it is null; for a
-    global id, on its `type`; and for a list, on whether it has one item."""
+    global id, on its `type`; for a list, on whether it has one item; and for a text, on whether it has a trigram."""
 
     read: Callable[[Inputs], Any]
     type: str | None = None
     has_one_item: bool = False
+    has_trigram: bool = True
 
 
 class Bind(Protocol):
@@ -58,6 +62,11 @@ def bind_value(type_: TypeEngine[Any], make: Callable[..., Any], *leaves: Any) -
 
 def has_one_item(values: Sequence[Any] | Parameter) -> bool:
     return values.has_one_item if isinstance(values, Parameter) else len(values) == 1
+
+
+def has_trigram(text: str | Parameter) -> bool:
+    """Whether three letters or digits follow each other: what an index of substrings finds a text by."""
+    return text.has_trigram if isinstance(text, Parameter) else TRIGRAM.search(text) is not None
 
 
 def resolve(leaf: Any, inputs: Inputs) -> Any:

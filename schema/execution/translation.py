@@ -25,7 +25,7 @@ from graphql.execution.collect_fields import (
 from graphql.execution.values import VariableValues
 
 from db.queries import SelectedField, type_of
-from db.queries.parameters import Inputs, Parameter
+from db.queries.parameters import Inputs, Parameter, has_trigram
 from schema.enums import enum_name
 from schema.execution.conventions import with_defaults
 from schema.execution.documents import Document
@@ -34,6 +34,7 @@ from schema.inputs.orders import DatasetOrderInput, SampleOrderInput
 
 ANY_VALUE = object()  # the shape of a value that only its placeholder depends on
 ONE_ITEM = object()  # the shape of a list of one such value
+NO_TRIGRAM = object()  # the shape of a text that no index of substrings finds
 
 
 # -- variables --------------------------------------------------------------------------------------------------------
@@ -41,7 +42,7 @@ ONE_ITEM = object()  # the shape of a list of one such value
 
 def shape(variables: Mapping[str, Any]) -> Hashable:
     """What a plan may depend on: which values are there, enum values, booleans, page sizes, how input objects are
-    nested, whether a list has one item, and the type in a global id."""
+    nested, whether a list has one item and a text a trigram, and the type in a global id."""
     return tuple((name, _id_type(value) or _shape(value)) for name, value in variables.items())
 
 
@@ -55,6 +56,8 @@ def _shape(value: Any) -> Hashable:
             return tuple(_shape(each) for each in value)
         case [_]:
             return ONE_ITEM
+        case str() if not has_trigram(value):
+            return NO_TRIGRAM
     return ANY_VALUE
 
 
@@ -84,7 +87,12 @@ def _placeholder(value: Any, read: Callable[[Inputs], Any], type_name: str | Non
             }
         case [] | [dict() | Enum(), *_]:
             return [_placeholder(each, _item(read, index)) for index, each in enumerate(value)]
-    return Parameter(read, type_name, has_one_item=isinstance(value, list) and len(value) == 1)
+    return Parameter(
+        read,
+        type_name,
+        has_one_item=isinstance(value, list) and len(value) == 1,
+        has_trigram=not isinstance(value, str) or has_trigram(value),
+    )
 
 
 def _item(read: Callable[[Inputs], Any], key: str | int) -> Callable[[Inputs], Any]:

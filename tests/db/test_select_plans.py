@@ -25,8 +25,8 @@ INPUTS = Inputs(
 )
 
 
-def input_(name: str, *, has_one_item: bool = False) -> Parameter:
-    return Parameter(lambda inputs: inputs.variables[name], has_one_item=has_one_item)
+def input_(name: str, **known: Any) -> Parameter:
+    return Parameter(lambda inputs: inputs.variables[name], **known)
 
 
 def page(
@@ -132,6 +132,13 @@ async def test_rare_substrings_are_found_by_their_index_and_common_ones_by_walki
         assert rows_read(rare["source_path_words"]) < 100
         common = await explain(connection, page(filter_), text="IMAGE")
         assert rows_read(common["sample_newest"]) < 1_000
+    two_letters = input_("text", has_trigram=False)
+    for filter_ in (
+        SampleFilter(path=PathFilter(contains=two_letters)),
+        SampleFilter(file_name=TextFilter(two_letters)),
+    ):
+        found = await explain(connection, page(filter_, fields="totalCount"), text="77")
+        assert not any(name.startswith("source") for name in found)
 
 
 async def test_a_directory_is_a_range_of_the_paths_index(connection: asyncpg.Connection) -> None:

@@ -17,6 +17,7 @@ from graphql import (
 from graphql.execution.values import VariableValues
 
 from db.ingest.uploads import Incoming
+from schema.execution import translation
 from schema.execution.document_limits import DocumentLimits
 from schema.execution.documents import Document
 from schema.execution.variables import VariableCoercion
@@ -109,3 +110,16 @@ def test_plain_variables_are_coerced_as_by_graphql(type_: str, value: Any) -> No
     for variables in ({"a": value}, {"a": value, "b": 1}, {}):
         expected = COERCION.coerce(document.operation, variables)
         assert plain(COERCION.coerce_few(document, variables)) == plain(expected)
+
+
+def test_a_text_without_a_trigram_has_a_plan_of_its_own() -> None:
+    """No index of substrings finds it."""
+
+    def shape(text: str) -> object:
+        return translation.shape({"text": text, "filter": {"path": {"contains": text}}})
+
+    assert shape("77") == shape("a_b.c") == shape("é") != shape("image") == shape("a_bcd") == shape("日本語")
+    for text, has_trigram in (("77", False), ("image", True)):
+        values = VariableValues({}, {"text": text, "filter": {"path": {"contains": text}}})
+        made = translation.placeholders(values).coerced
+        assert made["text"].has_trigram is made["filter"]["path"]["contains"].has_trigram is has_trigram
