@@ -2,12 +2,18 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 from db.auto_labelling.job_samples import JobSample
 from db.auto_labelling.models import FIRST_VERSION
+from db.formats.names import excerpt, is_storable
 from db.formats.shapes import Shape
+from db.jobs import LabelWarning
 from db.labelling.labels import LabelReference
+
+MAX_GUESSES: Final = 1_000  # of one sample: the surest
+MAX_PROBLEM: Final = 200  # characters of a sentence that cannot be stored as it is
+MAX_LABEL: Final = 64  # characters of a name that a warning names
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +23,13 @@ class Guess:
     label: LabelReference
     confidence: float
     shape: Shape | None = None
+
+    def unknown(self, path: str) -> LabelWarning:
+        """For a label that the dataset does not have."""
+        name = str(self.label)
+        name = name if is_storable(name) and len(name) <= MAX_LABEL else excerpt(name)
+        message = f"The model suggests the label `{name}`, which the dataset does not have; it was left out."
+        return LabelWarning(name, path, message)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +42,12 @@ class Answer:
     problems: Sequence[str] = ()
     is_answered: bool = True
     version: str = FIRST_VERSION
+
+    @property
+    def warnings(self) -> list[tuple[str, str]]:
+        """Of the job: the path with each problem."""
+        stored = (each if is_storable(each) else excerpt(each, MAX_PROBLEM) for each in self.problems)
+        return [(self.sample.path, each) for each in stored]
 
     @classmethod
     def failed(cls, sample: JobSample, problem: str) -> "Answer":
@@ -45,5 +64,6 @@ class SuggestingModel(Protocol):
     @property
     def read_count(self) -> int: ...
 
-    async def answers(self, samples: Sequence[JobSample]) -> list[Answer]:
-        """One for each sample. Raises ModelUnavailable where it makes no sense to go on."""
+    async def answers(self, samples: Sequence[JobSample], *, least: float) -> list[Answer]:
+        """One for each sample. Guesses of a lower confidence than `least` need not be among them. Raises
+        ModelUnavailable where it makes no sense to go on."""

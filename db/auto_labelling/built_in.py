@@ -10,12 +10,14 @@ import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
-from db.auto_labelling import job_samples
+from db.auto_labelling import evaluations, job_samples
 from db.auto_labelling.answers import Answer, Guess
 from db.auto_labelling.batches import Batches
+from db.auto_labelling.comparison import MAX_CONFUSIONS, Findings, LabelScore
+from db.auto_labelling.evaluations import SEVERAL
 from db.auto_labelling.features import Features
 from db.auto_labelling.job_samples import JobSample, LabelledDataset
 from db.auto_labelling.models import BUILT_IN_NAME
@@ -30,8 +32,6 @@ if TYPE_CHECKING:
 SQL: Final = sql.load(__file__)
 PAGE: Final = 200  # samples looked at between two reports of progress
 SCALED: Final = 2_000  # selected samples, besides those it learns from, by which features are made comparable
-SEVERAL: Final = 0.02  # of the labelled samples have several labels: then every sample may
-MAX_CONFUSIONS: Final = 1_000  # pairs of labels
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +47,9 @@ class Lesson:
     several: bool
     counts: Mapping[int, int]
     unread: Sequence[tuple[str, str]] = ()
+
+    def warn(self, batch: Batch) -> None:
+        batch.warnings += self.unread
 
     def digest(self, network: str) -> str:
         """Another for anything else to learn."""
@@ -66,7 +69,6 @@ class BuiltIn:
     classifier: "Classifier"
     held_out: Mapping[int, Sequence[float]]
     version: str
-    least: float
     allowed: frozenset[int]
     name: str = BUILT_IN_NAME
     page: int = PAGE
@@ -75,23 +77,23 @@ class BuiltIn:
     def read_count(self) -> int:
         return self.features.read_count
 
-    async def answers(self, samples: Sequence[JobSample]) -> list[Answer]:
+    async def answers(self, samples: Sequence[JobSample], *, least: float) -> list[Answer]:
         found = await self.features.of(samples)
         known = [each for each in samples if each.number in found.features]
         vectors = [found.features[each.number] for each in known]
         rows = await asyncio.to_thread(_probabilities, self.classifier, vectors) if vectors else []
         likely = {each.number: self.held_out.get(each.id, row) for each, row in zip(known, rows, strict=True)}
         return [
-            Answer(each, self._guesses(likely[each.number]), version=self.version)
+            Answer(each, self._guesses(likely[each.number], least), version=self.version)
             if each.number in likely
             else Answer.failed(each, found.problems[each.number])
             for each in samples
         ]
 
-    def _guesses(self, row: Sequence[float]) -> list[Guess]:
+    def _guesses(self, row: Sequence[float], least: float) -> list[Guess]:
         ranked = sorted(zip(row, self.lesson.labels, strict=True), reverse=True)
         likely = ranked if self.lesson.several else ranked[:1]
-        return [Guess(label, min(each, 1.0)) for each, label in likely if each >= self.least and label in self.allowed]
+        return [Guess(label, min(each, 1.0)) for each, label in likely if each >= least and label in self.allowed]
 
 
 async def learn(batches: Batches, dataset: LabelledDataset, features: Features) -> BuiltIn:
@@ -102,13 +104,13 @@ async def learn(batches: Batches, dataset: LabelledDataset, features: Features) 
     lesson = await _lesson(batches, dataset, features, names)
     others = await _others(batches, features)
     classifier, evaluation = await asyncio.to_thread(_learned, lesson, others)
-    await _note(batches, lesson, names, evaluation)
+    await evaluations.note(batches, _findings(lesson, names, evaluation), warn=lesson.warn)
     said: Any = evaluation.probabilities
     held_out = dict(zip(lesson.samples, said.tolist(), strict=True))
     version = f"{len(lesson.samples)}-{await asyncio.to_thread(lesson.digest, features.name)}"
-    confined, least = batches.job.arguments["label_ids"], batches.job.arguments["min_confidence"]
+    confined = batches.job.arguments["label_ids"]
     allowed = frozenset(lesson.labels if confined is None else confined)
-    return BuiltIn(features, lesson, classifier, held_out, version, least, allowed)
+    return BuiltIn(features, lesson, classifier, held_out, version, allowed)
 
 
 async def _lesson(batches: Batches, dataset: LabelledDataset, features: Features, names: Mapping[int, str]) -> Lesson:
@@ -174,50 +176,18 @@ def _probabilities(classifier: "Classifier", vectors: Sequence[bytes]) -> list[l
     return rows
 
 
-async def _note(
-    batches: Batches,
-    lesson: Lesson,
-    names: Mapping[int, str],
-    evaluation: "Evaluation",
-) -> None:
-    """Write what the evaluation found, over what an earlier claim has."""
-    job = batches.job
-    scores: dict[str, list[Any]] = {name: [] for name in ("labels", "counts", "precisions", "recalls", "supports")}
-    found = dict(zip(lesson.labels, evaluation.labels, strict=True))
-    for label in names:
-        score = found.get(label)
-        scores["labels"].append(label)
-        scores["counts"].append(lesson.counts.get(label, 0))
-        scores["precisions"].append(score and score.precision)
-        scores["recalls"].append(score and score.recall)
-        scores["supports"].append(score and score.support)
-
-    async def note(batch: Batch) -> None:
-        batch.warnings = list(lesson.unread)
-        await sql.run(
-            batch.connection,
-            SQL.note,
-            job_id=job.id,
-            accuracy=evaluation.accuracy,
-            evaluated=evaluation.sample_count,
-        )
-        await sql.run(batch.connection, SQL.clear, job_id=job.id)
-        await sql.run(batch.connection, SQL.add_scores, job_id=job.id, names=list(names.values()), **scores)
-        confusions = sorted(_confusions(lesson, names, evaluation), reverse=True)[:MAX_CONFUSIONS]
-        sizes, actual, predicted = map(list, zip(*confusions, strict=True)) if confusions else ([], [], [])
-        values = {"actual": actual, "predicted": predicted, "counts": sizes}
-        await sql.run(batch.connection, SQL.add_confusions, job_id=job.id, **values)
-        thresholds = evaluation.thresholds
-        await sql.run(
-            batch.connection,
-            SQL.add_thresholds,
-            job_id=job.id,
-            confidences=[each.confidence for each in thresholds],
-            shares=[each.share for each in thresholds],
-            precisions=[each.precision for each in thresholds],
-        )
-
-    await batches.commit(note)
+def _findings(lesson: Lesson, names: Mapping[int, str], evaluation: "Evaluation") -> Findings:
+    told = dict(zip(lesson.labels, evaluation.labels, strict=True))
+    scores = []
+    for label, name in names.items():
+        score = LabelScore(label, name, lesson.counts.get(label, 0))
+        if label in told:
+            found = told[label]
+            score = replace(score, precision=found.precision, recall=found.recall, support=found.support)
+        scores.append(score)
+    confusions = sorted(_confusions(lesson, names, evaluation), reverse=True)[:MAX_CONFUSIONS]
+    thresholds = [(each.confidence, each.share, each.precision) for each in evaluation.thresholds]
+    return Findings(evaluation.accuracy, evaluation.sample_count, scores, confusions, thresholds)
 
 
 def _confusions(lesson: Lesson, names: Mapping[int, str], evaluation: "Evaluation") -> list[tuple[int, str, str]]:

@@ -1,21 +1,24 @@
 """What the network makes of images, kept under the hashes of their contents: no image is read or looked at twice."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from db.auto_labelling.batches import Batches
 from db.auto_labelling.image_bytes import ImageBytes, open_images
 from db.auto_labelling.job_samples import JobSample, LabelledDataset
+from db.auto_labelling.models import BUILT_IN_NAME
 from db.concurrency_limits import gather_or_cancel
+from db.embeddings import vectors
 from db.errors import ModelUnavailable
 from db.formats.decoding import Decoders
 from db.formats.images import UnreadableImage
 from db.jobs import Batch
+from db.labelling.suggestions.models import ModelName
 from db.postgres import sql
 from db.storage import Stores
-from db.vision import SIDE, VisionUnavailable
+from db.vision import LAST, SIDE, VisionUnavailable
 
 if TYPE_CHECKING:
     from db.vision.features import Network
@@ -60,6 +63,9 @@ class Features:
                 else:
                     found.problems[sample.number] = result
             await self._keep(new)
+        await self._keep_embeddings(
+            {each.source_id: found.features[each.number] for each in samples if each.number in found.features}
+        )
         return found
 
     async def _look(self, data: bytes | str) -> bytes | str:
@@ -80,12 +86,22 @@ class Features:
 
         async def keep(batch: Batch) -> None:
             values = {"dataset_id": self.batches.job.dataset_id, "network": self.name}
-            vectors = list(new.values())
-            await sql.run(batch.connection, SQL.keep, contents=list(new), vectors=vectors, **values)
+            await sql.run(batch.connection, SQL.keep, contents=list(new), vectors=list(new.values()), **values)
             batch.totals["scanned"] = self.read_count
 
         if new:
             await self.batches.commit(keep)
+
+    async def _keep_embeddings(self, features: Mapping[int, bytes]) -> None:
+        """What similar images are found by, of sources that have none yet."""
+        dataset_id, model = self.batches.job.dataset_id, ModelName(BUILT_IN_NAME, self.name)
+        async with self.batches.database.reading() as reader:
+            sources = await vectors.lacking(reader, dataset_id, model, LAST, list(features))
+        if not sources:
+            return
+        found = await asyncio.to_thread(_embeddings, [features[each] for each in sources])
+        new = dict(zip(sources, found, strict=True))
+        await self.batches.commit(lambda batch: vectors.add(batch.session, dataset_id, model, new))
 
 
 def _opened() -> "Network":
@@ -102,6 +118,13 @@ def _packed(network: "Network", pixels: bytes) -> bytes:
     from db.vision.features import pack
 
     return pack(network.features(pixels))
+
+
+def _embeddings(packed: Sequence[bytes]) -> list[list[float]]:
+    from db.vision.features import embedding, unpack
+
+    found: list[list[float]] = embedding(unpack(packed)).tolist()
+    return found
 
 
 async def open_features(batches: Batches, dataset: LabelledDataset, stores: Stores, decoders: Decoders) -> Features:

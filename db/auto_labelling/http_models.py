@@ -45,7 +45,7 @@ class AskedModel:
     read_count: int
     failures: int = field(default=0)  # samples in a row
 
-    async def answers(self, samples: Sequence[JobSample]) -> list[Answer]:
+    async def answers(self, samples: Sequence[JobSample], *, least: float) -> list[Answer]:
         there = [each for each in samples if each.is_present]
         found = {answer.sample.number: answer for answer in await self._ask(there)}
         self.read_count += len(there)

@@ -8,24 +8,24 @@ import logging
 import time
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
-from db.auto_labelling import built_in, http_models, job_samples, onnx
+from db.auto_labelling import built_in, evaluations, http_models, job_samples, onnx
 from db.auto_labelling.allowed import AllowedModels
-from db.auto_labelling.answers import Answer, Guess, SuggestingModel
+from db.auto_labelling.answers import MAX_GUESSES, Answer, SuggestingModel
 from db.auto_labelling.batches import Batches
 from db.auto_labelling.features import open_features
 from db.auto_labelling.image_bytes import open_images
-from db.auto_labelling.job_samples import LabelledDataset
+from db.auto_labelling.job_samples import JobSample, LabelledDataset
 from db.auto_labelling.models import BuiltInModel, HttpModel, OnnxModel
 from db.auto_labelling.requests import model_of
 from db.concurrency_limits import one_ahead
 from db.errors import DomainError
 from db.formats.decoding import Decoders
-from db.formats.names import excerpt, is_storable, nfc
+from db.formats.names import nfc
 from db.identity.tokens import Identity, Scope
-from db.jobs import Batch, Claim, LabelWarning
+from db.jobs import Batch, Claim
 from db.labelling.suggestions.models import ModelName
 from db.labelling.suggestions.suggest import SampleSuggestions, Suggestion, SuggestWith, suggest
 from db.postgres import sql
@@ -37,11 +37,8 @@ log = logging.getLogger(__name__)
 SQL: Final = sql.load(__file__)
 MAX_SAMPLES: Final = 1_000  # in one change
 MAX_ANNOTATIONS: Final = 20_000  # in one change, about
-MAX_GUESSES: Final = 1_000  # of one sample: the surest
 PAUSE: Final = 5.0  # seconds after which suggestions are written, if they are few
 ATTEMPTS: Final = 3  # of a batch, while labels are deleted
-MAX_PROBLEM: Final = 200  # characters of a sentence that cannot be stored as it is
-MAX_LABEL: Final = 64  # characters of a name that a warning names
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +57,10 @@ async def run(database: Database, job: Claim, tools: Tools) -> None:
     dataset, batches = await job_samples.begin(database, job), Batches(database, job)
     async with AsyncExitStack() as stack:
         model = await _opened(stack, batches, dataset, tools)
-        await Labelling(batches, dataset, model).run()
+        known: Mapping[int, Answer] = {}
+        if not dataset.is_evaluated and not isinstance(model, built_in.BuiltIn):
+            known = await evaluations.evaluate(batches, dataset, model)
+        await Labelling(batches, dataset, model, known).run()
 
 
 async def _opened(stack: AsyncExitStack, batches: Batches, dataset: LabelledDataset, tools: Tools) -> SuggestingModel:
@@ -77,7 +77,6 @@ async def _opened(stack: AsyncExitStack, batches: Batches, dataset: LabelledData
                     open_images(dataset, tools.stores),
                     tools.decoders,
                     tools.allowed,
-                    job.arguments["min_confidence"],
                 )
             )
         case HttpModel() as model:
@@ -117,9 +116,12 @@ class Written:
 
 @dataclass(slots=True)
 class Labelling:
+    """`known`: what the model has said of samples already, by their ids."""
+
     batches: Batches
     dataset: LabelledDataset
     model: SuggestingModel
+    known: Mapping[int, Answer]
 
     @property
     def job(self) -> Claim:
@@ -146,7 +148,12 @@ class Labelling:
         after = self.job.checkpoint["number"]
         async with aclosing(job_samples.pages(self.batches.database, self.job, self.model.page, after=after)) as pages:
             async for number, samples in pages:
-                yield number, await self.model.answers(samples) if samples else []
+                yield number, await self._asked(samples)
+
+    async def _asked(self, samples: Sequence[JobSample]) -> list[Answer]:
+        new = [each for each in samples if each.id not in self.known]
+        answers = await self.model.answers(new, least=self.job.arguments["min_confidence"]) if new else []
+        return answers + [replace(self.known[each.id], sample=each) for each in samples if each.id in self.known]
 
     async def _write(self, written: Written) -> None:
         """In portions of what one change may have. Labels that are deleted meanwhile are found to be missing when it is
@@ -166,8 +173,7 @@ class Labelling:
         allowed = {row["id"] for row in rows if confined is None or row["id"] in confined}
         made: dict[str, list[SampleSuggestions]] = {}
         for answer in written.answers:
-            for problem in answer.problems:
-                batch.warn(answer.sample.path, problem if is_storable(problem) else excerpt(problem, MAX_PROBLEM))
+            batch.warnings += answer.warnings
             if not answer.is_answered:
                 batch.counts["skipped"] += 1
                 continue
@@ -207,16 +213,9 @@ class Labelling:
         for guess in sorted(sure, key=lambda guess: -guess.confidence):
             label = guess.label if isinstance(guess.label, int) else known.get(nfc(guess.label))
             if label is None:
-                batch.warn_label(_unknown(guess, answer.sample.path))
+                batch.warn_label(guess.unknown(answer.sample.path))
             elif label in allowed:
                 found.setdefault((label, guess.shape), Suggestion(label, guess.confidence, guess.shape))
         if len(found) > MAX_GUESSES:
             batch.warn(answer.sample.path, f"The model suggests {len(found):,}; the {MAX_GUESSES:,} surest were taken.")
         return list(found.values())[:MAX_GUESSES]
-
-
-def _unknown(guess: Guess, path: str) -> LabelWarning:
-    name = str(guess.label)
-    name = name if is_storable(name) and len(name) <= MAX_LABEL else excerpt(name)
-    message = f"The model suggests the label `{name}`, which the dataset does not have; it was left out."
-    return LabelWarning(name, path, message)

@@ -25,6 +25,7 @@ from db.queries.plan import DIALECT
 
 SQL: Final = sql.load(__file__)
 MAX_EXAMPLES: Final = 10_000  # labelled samples that the built-in model learns from: as many of each label as there are
+MAX_EVALUATED: Final = 200  # labelled samples that any other model is asked about, before it suggests
 TABLE: Final = named_table("auto_label_sample", *map(column, ("job_id", "number", "sample_id")))
 
 
@@ -36,6 +37,7 @@ class LabelledDataset:
     input_path: str
     samples: int  # that are selected
     examples: int
+    is_evaluated: bool = False
     read: int = 0  # images, by earlier claims of the job
 
 
@@ -69,8 +71,9 @@ async def begin(database: Database, job: Claim) -> LabelledDataset:
         values = [statement.params[name] for name in statement.positiontup or ()]
         await batch.execute_long(str(statement), *values)
         if job.arguments["model"]["kind"] == "BUILT_IN":
-            values = [job.id, job.dataset_id, MAX_EXAMPLES]
-            await batch.execute_long(sql.numbered(SQL.add_examples)[0], *values)
+            await batch.execute_long(sql.numbered(SQL.add_examples)[0], job.id, job.dataset_id, MAX_EXAMPLES)
+        else:
+            await batch.execute_long(sql.numbered(SQL.add_evaluated)[0], job.id, job.dataset_id, MAX_EVALUATED)
         await sql.run(batch.connection, SQL.count_samples, job_id=job.id)
         batch.checkpoint = {"number": 0}
 
@@ -94,7 +97,8 @@ async def pages(
 async def examples(
     database: Database, job: Claim, size: int
 ) -> AsyncGenerator[list[tuple[JobSample, Sequence[int]]], None]:
-    """The labelled samples to learn from, each with the ids of the labels that it had when the job began."""
+    """The labelled samples to learn from, or to evaluate the model by, each with the ids of the labels that it had when
+    the job began."""
     async for _, rows in _pages(database, job, SQL.examples, after=0, size=size):
         yield [(_sample(row), row["targets"]) for row in rows]
 

@@ -11,13 +11,25 @@ FROM (
 ) AS labelled
 ORDER BY place, id LIMIT :most
 
+-- name: add_evaluated
+-- Drawn at random from all, so that frequent labels are frequent among them; always the same ones of the same samples.
+INSERT INTO auto_label_example (job_id, number, sample_id, label_ids)
+SELECT :job_id, row_number() OVER (ORDER BY place, id), id, label_ids
+FROM (
+    SELECT sample.id, sample.label_ids, hashint8extended(sample.id, 0) AS place
+    FROM sample JOIN source ON source.id = sample.source_id
+    WHERE sample.dataset_id = :dataset_id AND sample.label_ids <> '{}' AND source.status = 'PRESENT'
+      AND source.format IS NOT NULL
+    ORDER BY place, sample.id LIMIT :most
+) AS labelled
+
 -- name: count_samples
 UPDATE auto_label SET sample_count = (SELECT count(*) FROM auto_label_sample WHERE job_id = :job_id)
 WHERE job_id = :job_id
 
 -- name: dataset
 SELECT dataset.id, dataset.name, dataset.type, dataset.input_path, auto_label.sample_count AS samples,
-       job.scanned AS read, (SELECT count(*) FROM auto_label_example WHERE job_id = :job_id) AS examples
+       auto_label.accuracy IS NOT NULL AS is_evaluated, job.scanned AS read, (SELECT count(*) FROM auto_label_example WHERE job_id = :job_id) AS examples
 FROM auto_label JOIN dataset ON dataset.id = auto_label.dataset_id JOIN job ON job.id = auto_label.job_id
 WHERE auto_label.job_id = :job_id AND dataset.deleted_at IS NULL
 

@@ -33,7 +33,6 @@ class OnnxSuggestions:
     dataset: LabelledDataset
     images: ImageBytes
     decoders: Decoders
-    least: float
     page: int = PAGE
     read_count: int = 0
     failures: int = field(default=0)  # images in a row
@@ -42,14 +41,14 @@ class OnnxSuggestions:
     def name(self) -> str:
         return self.model.name
 
-    async def answers(self, samples: Sequence[JobSample]) -> list[Answer]:
+    async def answers(self, samples: Sequence[JobSample], *, least: float) -> list[Answer]:
         found: dict[int, Answer] = {}
         async for part in self.images.parts(samples):
-            for answer in await gather_or_cancel(self._answer(sample, data) for sample, data in part):
+            for answer in await gather_or_cancel(self._answer(sample, data, least) for sample, data in part):
                 found[answer.sample.number] = answer
         return [found[each.number] for each in samples]
 
-    async def _answer(self, sample: JobSample, data: bytes | str) -> Answer:
+    async def _answer(self, sample: JobSample, data: bytes | str, least: float) -> Answer:
         from db.vision.onnx_file import ModelError
 
         if isinstance(data, str):
@@ -59,7 +58,7 @@ class OnnxSuggestions:
         width, height = self.model.width, self.model.height
         try:
             pixels = await self.decoders.resized(data, width, height, letterbox=self.model.letterbox)
-            said = await self.model.predict(pixels, size=sample.raster.upright, least=self.least)
+            said = await self.model.predict(pixels, size=sample.raster.upright, least=least)
         except UnreadableImage as refused:
             return Answer.failed(sample, refused.message)
         except ModelError as error:
@@ -97,7 +96,6 @@ async def open_model(
     images: ImageBytes,
     decoders: Decoders,
     allowed: AllowedModels,
-    least: float,
 ) -> AsyncGenerator[OnnxSuggestions, None]:
     """Raises ModelUnavailable; INVALID_PATH where the file is not allowed any more; Invalid for a model that does not
     fit the dataset."""
@@ -112,4 +110,4 @@ async def open_model(
             raise ModelUnavailable(error.message) from error
         if opened.kind == "DETECTION" and dataset.type != "OBJECT_DETECTION":
             raise Invalid("The model finds boxes, and only datasets of the type OBJECT_DETECTION have such.")
-        yield OnnxSuggestions(opened, dataset, images, decoders, least, read_count=dataset.read)
+        yield OnnxSuggestions(opened, dataset, images, decoders, read_count=dataset.read)

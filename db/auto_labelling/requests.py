@@ -33,8 +33,8 @@ MAX_NAMED, MAX_IN_MESSAGE = 100, 10  # labels with their counts, in the details 
 @dataclass(frozen=True, slots=True)
 class Request:
     """`filter` None: all samples without confirmed labels. `labels`: those that may be suggested; none: all. `limit`:
-    of samples; 0: the model is only evaluated. `base`: under which name the client knows this server, for the URLs of
-    images."""
+    of samples; 0: the model is only evaluated, by labelled samples. `base`: under which name the client knows this
+    server, for the URLs of images."""
 
     model: AnyModel
     filter: SampleFilter | None = None
@@ -75,6 +75,8 @@ async def request(
         expect_examples(counts)
     elif not counts:
         raise Invalid("The dataset has no labels; create those that the model may suggest.")
+    elif asked.limit == 0 and not any(each.samples for each in counts):
+        raise Invalid("No sample is labelled, so the model cannot be evaluated.", code="EMPTY_SELECTION")
     arguments: dict[str, Any] = {
         "model": {"kind": KINDS[type(asked.model)], **asdict(asked.model)},
         "filter": FILTER.dump_python(filter_, mode="json"),
@@ -133,8 +135,6 @@ def _expect_numbers(asked: Request) -> None:
         raise Invalid("`minConfidence` is a number from 0 to 1, such as 0.9.", path="minConfidence")
     if asked.limit is not None and asked.limit < 0:
         raise Invalid("`limit` is 0 or more.", path="limit")
-    if asked.limit == 0 and not isinstance(asked.model, BuiltInModel):
-        raise Invalid("`limit: 0` evaluates the built-in model only; for other models it is 1 or more.", path="limit")
 
 
 async def _label_ids(session: AsyncSession, dataset_id: int, references: Sequence[LabelReference]) -> list[int] | None:

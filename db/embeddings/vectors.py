@@ -1,6 +1,6 @@
 """Storing the embeddings of samples. They belong to the samples' images and are no part of a dataset's history."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Final
@@ -61,13 +61,38 @@ async def put(
     given = [(source, vector) for source, vector in zip(sources, vectors, strict=True) if source is not None]
     if not given:
         return Stored(dataset_id, 0, not_found, not_found_paths)
-    values = {"name": model.name, "version": model.version, "dimension": len(vectors[0])}
+    return Stored(dataset_id, await _put(session, dataset_id, model, given), not_found, not_found_paths)
+
+
+async def lacking(
+    runner: sql.Runner, dataset_id: int, model: ModelName, dimension: int, sources: Sequence[int]
+) -> list[int]:
+    """The sources that may get a vector of this model and have none; no source where Postgres has no pgvector, or
+    somebody has put vectors of another length under the model's name."""
+    if not await sql.value(runner, f"SELECT {IS_ENABLED}"):
+        return []
+    values = {"dataset_id": dataset_id, "name": model.name, "version": model.version, "dimension": dimension}
+    return [row["id"] for row in await sql.run(runner, SQL.lacking, sources=sources, **values)]
+
+
+async def add(session: AsyncSession, dataset_id: int, model: ModelName, vectors: Mapping[int, Sequence[float]]) -> None:
+    """Store vectors by source, as the server's own jobs compute them. Sources that are gone meanwhile are left out."""
+    rows = await sql.run(session, SQL.present, dataset_id=dataset_id, sources=list(vectors))
+    if rows:
+        await _put(session, dataset_id, model, [(row["id"], vectors[row["id"]]) for row in rows])
+
+
+async def _put(
+    session: AsyncSession, dataset_id: int, model: ModelName, given: Sequence[tuple[int, Sequence[float]]]
+) -> int:
+    """How many. Raises Invalid unless the model's other vectors have as many numbers."""
+    values = {"name": model.name, "version": model.version, "dimension": len(given[0][1])}
     row = await sql.first(session, SQL.model, dataset_id=dataset_id, **values)
     assert row is not None
     if row["dimension"] != values["dimension"]:
         message = f"The vectors of this model have {row['dimension']} numbers, and these have {values['dimension']}."
         raise Invalid(message, dimension=row["dimension"], given=values["dimension"])
-    count = await sql.value(
+    count: int = await sql.value(
         session,
         SQL.put,
         model_id=row["id"],
@@ -75,7 +100,7 @@ async def put(
         sources=[source for source, _ in given],
         numbers=list(chain.from_iterable(vector for _, vector in given)),
     )
-    return Stored(dataset_id, count, not_found, not_found_paths)
+    return count
 
 
 async def delete(session: AsyncSession, dataset_id: int, model: ModelName, *, by: Identity) -> Deleted:

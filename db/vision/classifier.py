@@ -11,8 +11,9 @@ from typing import Final
 
 import numpy as np
 
+from db.vision import LAST
 from db.vision.arrays import Array
-from db.vision.features import COUNT, LAST
+from db.vision.features import COUNT
 
 PARTS: Final = (slice(0, LAST), slice(LAST, COUNT))
 LEAST_SHRINKAGE: Final = 0.01

@@ -10,13 +10,12 @@ from typing import Final
 
 import numpy as np
 
+from db.vision import HALF, THRESHOLDS
 from db.vision.arrays import Array
 from db.vision.classifier import Discriminants, Moments, Scaling, discriminants, label_count
 
 FOLDS: Final = 5
 SEED: Final = 20261130
-THRESHOLDS: Final = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99)
-HALF: Final = 0.5
 TEMPERATURES: Final = (1.0, 1e6)  # the lowest is that of discriminants which are believed
 STEPS: Final = 32
 

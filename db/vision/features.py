@@ -12,12 +12,11 @@ from typing import Any, Final
 import numpy as np
 import onnxruntime
 
-from db.vision import SIDE, require, weights
+from db.vision import LAST, SIDE, require, weights
 from db.vision.arrays import Array
 from db.vision.onnx_graph import Graph, folded
 
 NAME: Final = "efficientnet-lite0/1"  # of what is computed here: another whenever the features are
-LAST: Final = 1280
 MIDDLE: Final = 448
 COUNT: Final = LAST + MIDDLE
 STRIDED: Final = frozenset({1, 3, 5, 11})  # blocks that halve width and height

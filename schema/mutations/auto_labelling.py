@@ -87,7 +87,7 @@ class StartAutoLabelingInput:
     limit: int | None = strawberry.field(
         default=None,
         description="Suggest for at most this many samples, those that were added first. Null: for all. 0: only "
-        "evaluate the built-in model.",
+        "evaluate the model, by labelled samples.",
     )
 
 
@@ -103,9 +103,9 @@ class StartAutoLabelingPayload:
     "go on while it runs. Refused with VALIDATION_FAILED if the model does not fit the dataset, learns from too few "
     "labelled samples (`details.labels` has the number for each label) or is on a host that is not allowed, "
     "INVALID_PATH for a file that is not there or not allowed, LABEL_NOT_FOUND, EMPTY_SELECTION if no sample is "
-    "selected, or DATASET_BUSY while another auto labelling of the dataset is queued or running; `details.jobId` is "
-    "that job. The job fails with MODEL_UNAVAILABLE if the model cannot be reached or loaded; suggestions that it made "
-    "before are kept."
+    "selected, or with `limit: 0` none is labelled, or DATASET_BUSY while another auto labelling of the dataset is "
+    "queued or running; `details.jobId` is that job. The job fails with MODEL_UNAVAILABLE if the model cannot be "
+    "reached or loaded; suggestions that it made before are kept."
 )
 async def start_auto_labeling(info: Info, input: StartAutoLabelingInput) -> StartAutoLabelingPayload:
     context, id = info.context, number(input.dataset_id, "Dataset")

@@ -19,7 +19,10 @@ class LeftOutLabel:
     )
 
 
-@strawberry.type(description="How well a model knows a label, found on labelled samples that it had not seen.")
+@strawberry.type(
+    description="How well a model knows a label, found on labelled samples. Where the model finds shapes, these are "
+    "counted instead of samples."
+)
 class LabelEvaluation:
     name: str = strawberry.field(description="Name of the label when the job began.")
     label: Label | None = strawberry.field(description="The label as it is now. Null if it was deleted.")
@@ -34,11 +37,14 @@ class LabelEvaluation:
     support: int = strawberry.field(description="Number of evaluated samples that people gave this label.")
 
 
-@strawberry.type(description="How many evaluated samples with one label a model took for another, or for the same.")
+@strawberry.type(
+    description="How many evaluated samples, or shapes on them, with one label a model took for another, or for the "
+    "same."
+)
 class ConfusionCount:
     actual: str = strawberry.field(description="Name of the label that people gave, when the job began.")
     predicted: str = strawberry.field(description="Name of the label that the model gives.")
-    count: int = strawberry.field(description="Number of samples.")
+    count: int = strawberry.field(description="Number of samples, or of shapes.")
 
 
 @strawberry.type(description="What suggestions with at least a confidence are like, found on the evaluated samples.")
@@ -51,19 +57,27 @@ class ThresholdEvaluation:
 
 
 @strawberry.type(
-    description="How well a model agrees with people, found by cross-validation: the labelled samples are divided into "
-    "parts, and each part is predicted by a model that learned from the others."
+    description="How well a model agrees with people. The built-in model is evaluated by cross-validation: the "
+    "labelled samples are divided into parts, and each part is predicted by a model that learned from the others. Any "
+    "other model is asked about labelled samples drawn at random, at most 200, before it suggests anything. If it "
+    "finds shapes, one is right where people drew one with the same label and the boxes around the two overlap by at "
+    "least half of what both cover; else labels of whole images are compared."
 )
 class AutoLabelEvaluation:
     accuracy: float = strawberry.field(
         description="Fraction of the evaluated samples of which the model's labels are those of people, whatever its "
-        "confidence."
+        "confidence. Where samples have several labels or shapes, what the model says with at least 0.5 counts, or "
+        "with `minConfidence` if that is less."
     )
     sample_count: int = strawberry.field(description="Number of evaluated samples.")
-    labels: list[LabelEvaluation] = strawberry.field(description="Each label that the model can suggest.")
+    labels: list[LabelEvaluation] = strawberry.field(
+        description="Each label that the built-in model can suggest. For other models, each that evaluated samples "
+        "have or the model gave."
+    )
     confusion: list[ConfusionCount] = strawberry.field(
         description="Which labels the model takes for which, largest number first, at most 1,000. Without pairs that "
-        "never occur. Empty if samples of the dataset have several labels."
+        "never occur. Empty if samples of the dataset have several labels, unless the model finds shapes: then "
+        "of those that overlap."
     )
     thresholds: list[ThresholdEvaluation] = strawberry.field(
         description="What suggestions with at least 0.5, 0.6, 0.7, 0.8, 0.9, 0.95 and 0.99 are like, for choosing "
@@ -73,7 +87,9 @@ class AutoLabelEvaluation:
 
 @strawberry.type(
     description="A job by which a model suggests annotations. Suggestions are made batch by batch, each as a change; "
-    "`undoChange` with `jobId` undoes all of them. What people confirmed is never touched."
+    "`undoChange` with `jobId` undoes all of them. What people confirmed is never touched, and nothing else is marked: "
+    "`suggestions: {disagreesWithLabels: true}` lists the samples where the model and people disagree, by "
+    "SUGGESTION_CONFIDENCE those first where it is sure."
 )
 class AutoLabelJob(Job, Node):
     model_kind: AutoLabelModelKind = strawberry.field(description="What kind of model suggests.")
@@ -106,8 +122,8 @@ class AutoLabelJob(Job, Node):
         "should. Each has a warning."
     )
     evaluation: AutoLabelEvaluation | None = strawberry.field(
-        description="How well the built-in model knows the labels, available before its first suggestion. Null until "
-        "then, and for other models."
+        description="How well the model knows the labels, available before its first suggestion. Null until then, and "
+        "for a model other than the built-in one if no sample is labelled."
     )
     left_out_labels: list[LeftOutLabel] = strawberry.field(
         description="Labels that the built-in model does not suggest, because fewer than 5 labelled samples have them."

@@ -83,8 +83,16 @@ def label_studio(predict: Callable[[Any], Any]) -> Answer:
     return answer
 
 
-def choices(label: str, score: float = 0.95) -> dict[str, Any]:
-    """A prediction of a label of the whole image."""
-    value = {"choices": [label]}
-    result = {"from_name": "choice", "to_name": "image", "type": "choices", "value": value, "score": score}
-    return {"result": [result], "score": score}
+def choices(label: str, score: float = 0.95, **others: float) -> dict[str, Any]:
+    """A prediction of labels of the whole image, with their scores."""
+    return {"result": [_choice(*each) for each in ((label, score), *others.items())], "score": score}
+
+
+def _choice(label: str, score: float) -> dict[str, Any]:
+    return {"from_name": "choice", "to_name": "image", "type": "choices", "value": {"choices": [label]}, "score": score}
+
+
+def rectangle(label: str, x: float, y: float, width: float, height: float, score: float) -> dict[str, Any]:
+    """A result, in percents of the image."""
+    value = {"x": x, "y": y, "width": width, "height": height, "rotation": 0, "rectanglelabels": [label]}
+    return {"from_name": "box", "to_name": "image", "type": "rectanglelabels", "value": value, "score": score}

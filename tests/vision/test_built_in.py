@@ -10,12 +10,20 @@ import pytest
 from db.auto_labelling import job_samples
 from db.auto_labelling.built_in import BuiltIn, Lesson
 from db.auto_labelling.features import Features
+from db.postgres import pgvector, sql
 from db.postgres.engine import Database
 from tests.client import Failed
 from tests.conftest import ROOT
 from tests.vision.house import LABEL, House, opened
 
 DIGITS = ("0", "1", "7")
+SIMILAR = """query ($id: ID!) { dataset(by: {id: $id}) {
+    embeddingModels { name modelVersion dimension embeddingCount }
+    samples(first: 18, orderBy: {field: PATH}) { nodes { path similar(first: 1) { sample { path } } } } } }"""
+DISAGREE = """query ($id: ID!) { dataset(by: {id: $id}) { samples(
+    filter: {suggestions: {disagreesWithLabels: true}}, orderBy: {field: SUGGESTION_CONFIDENCE, direction: DESC}
+) { nodes { path annotations { confidence } } facets { hardCount } } } }"""
+DELETE = "mutation ($input: DeleteEmbeddingsInput!) { deleteEmbeddings(input: $input) { deletedCount } }"
 LABELLED = 5  # of six images of each digit
 
 
@@ -54,9 +62,12 @@ async def test_it_learns_says_how_good_it_is_and_suggests(house: House) -> None:
 
 
 async def test_a_second_round_reads_no_image_and_is_the_same_model_until_it_learns_more(house: House) -> None:
-    first, second = await house.work(), await house.work()
+    first = await house.work()
+    aside = house.folder.rename(house.folder.with_name("aside"))
+    second = await house.work()
+    aside.rename(house.folder)
     assert (first["readCount"], second["readCount"]) == (18, 0)
-    assert second["model"] == first["model"]
+    assert (second["model"], second["suggestedCount"]) == (first["model"], 3), "no file was there to be read"
     await house.label([paths(house.folder, "0")[5]], "0")
     third = await house.work()
     assert (third["readCount"], third["sampleCount"]) == (0, 2)
@@ -69,6 +80,39 @@ async def test_a_second_round_reads_no_image_and_is_the_same_model_until_it_lear
     assert (await house.suggested())[changed] == ["7"]
 
 
+async def test_one_job_is_enough_to_find_similar_images_and_without_pgvector_it_does_all_else(
+    house: House, database: Database
+) -> None:
+    assert await pgvector.enable(database.url)
+    await house.work()
+    found = (await house.client.execute(SIMILAR, {"id": house.dataset}))["dataset"]
+    [model] = found["embeddingModels"]
+    assert model == {"name": "builtin", "modelVersion": "efficientnet-lite0/1", "dimension": 1280, "embeddingCount": 18}
+    nearest = [
+        (node["path"][0], similar["sample"]["path"][0])
+        for node in found["samples"]["nodes"]
+        for similar in node["similar"]
+    ]
+    assert len(nearest) == 18
+    assert sum(one == other for one, other in nearest) > 9, "a third is chance"
+    await house.label([paths(house.folder, "0")[5]], "0")
+    async with database.reading() as connection:
+        stored = await connection.fetch("SELECT source_id, vector::text, xmin::text FROM embedding ORDER BY source_id")
+        assert await house.work()
+        again = await connection.fetch("SELECT source_id, vector::text, xmin::text FROM embedding ORDER BY source_id")
+        assert stored == again, "nothing was stored twice"
+    values = {"datasetId": house.dataset, "model": {name: model[name] for name in ("name", "modelVersion")}}
+    await house.client.execute(DELETE, {"input": values})
+    job = await house.work()
+    assert job["readCount"] == 0
+    assert (await house.client.execute(SIMILAR, {"id": house.dataset}))["dataset"] == found
+    async with database.writing() as session:
+        await sql.run(session, "DROP TABLE embedding")
+    await house.label([paths(house.folder, "1")[5]], "1")
+    job = await house.work()
+    assert (job["status"], job["error"], job["suggestedCount"]) == ("SUCCEEDED", None, 1)
+
+
 async def test_on_labelled_samples_it_suggests_where_it_disagrees(house: House) -> None:
     wrong = paths(house.folder, "1")[0]
     set_ = {"datasetId": house.dataset, "select": {"paths": [wrong]}, "labels": ["7"], "mode": "SET"}
@@ -79,6 +123,11 @@ async def test_on_labelled_samples_it_suggests_where_it_disagrees(house: House) 
     assert suggested[wrong] == ["1"], "it had not learned from this one"
     assert job["keptCount"] + job["suggestedCount"] == job["sampleCount"] == 15
     assert job["keptCount"] > 7
+    samples = (await house.client.execute(DISAGREE, {"id": house.dataset}))["dataset"]["samples"]
+    confidences = [max(each["confidence"] or 0 for each in node["annotations"]) for node in samples["nodes"]]
+    assert wrong in [node["path"] for node in samples["nodes"]]
+    assert confidences == sorted(confidences, reverse=True)
+    assert samples["facets"]["hardCount"] == 0, "nothing is marked"
 
 
 async def test_an_evaluation_alone_suggests_nothing(house: House) -> None:
@@ -119,8 +168,8 @@ def test_of_several_labels_each_is_suggested_of_one_only_the_likeliest() -> None
         lesson = Lesson((11, 12, 13), (), (), (), several, {})
         nothing: Any = None
         features = Features(nothing, nothing, nothing, "n")
-        return BuiltIn(features, lesson, nothing, {}, "1", 0.5, frozenset({11, 12}))
+        return BuiltIn(features, lesson, nothing, {}, "1", frozenset({11, 12}))
 
     row = (0.6, 0.7, 0.9)
-    assert [guess.label for guess in model(several=True)._guesses(row)] == [12, 11]
-    assert model(several=False)._guesses(row) == []
+    assert [guess.label for guess in model(several=True)._guesses(row, 0.5)] == [12, 11]
+    assert model(several=False)._guesses(row, 0.5) == []

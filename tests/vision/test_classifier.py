@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from db.vision import classifier, evaluation
+from db.vision import LAST, classifier, evaluation
 from db.vision.arrays import Array
 from db.vision.classifier import Covariance, Moments
 from db.vision.evaluation import Evaluation
-from db.vision.features import COUNT, LAST
+from db.vision.features import COUNT
 from db.vision.targets import of_one, of_several
 
 LABELS = 4

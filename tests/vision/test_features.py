@@ -7,9 +7,9 @@ import pytest
 from numpy.lib.stride_tricks import sliding_window_view
 
 from db import vision
-from db.vision import SIDE, VisionUnavailable, features, weights
+from db.vision import LAST, SIDE, VisionUnavailable, features, weights
 from db.vision.arrays import Array
-from db.vision.features import COUNT, LAST, Network
+from db.vision.features import COUNT, Network
 
 REPEATS = ((1, 1, 3), (2, 2, 3), (2, 2, 5), (3, 2, 3), (3, 1, 5), (4, 2, 5), (1, 1, 3))  # blocks, stride, kernel
 

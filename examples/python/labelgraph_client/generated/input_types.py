@@ -819,7 +819,7 @@ class StartAutoLabelingInput(InputModel):
     label_ids: Optional[list[str]] = None
     "Global ids of labels. Unlike a name, an id refers to the same label after a rename."
     limit: Optional[int] = None
-    "Suggest for at most this many samples, those that were added first. Null: for all. 0: only evaluate the built-in model."
+    "Suggest for at most this many samples, those that were added first. Null: for all. 0: only evaluate the model, by labelled samples."
 
 
 class SuggestAnnotationsInput(InputModel):
