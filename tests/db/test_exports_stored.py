@@ -18,8 +18,8 @@ from tests.db.export_fixture import ExportHouse, local_house, unpacked
 FORMS = {".png": "PNG", ".jpg": "JPEG", ".jfif": "JPEG"}
 ALIKE = ("a.jpg", "images/a.jpg", "images/default/a.jpg", "images/train/a.jpg", "train/a.jpg", "JPEGImages/a.jpg")
 PATHS = (*ALIKE, "1.jpg", "1.png", "sub/1.jpg", "b/sub/1.jpg", "b/1.jpg", "x.jfif", "c:d.jpg")
-SAYING_PATHS = ("CSV", "JSON_LINES", "CROISSANT", "LABEL_STUDIO")
-OTHERS = ("COCO", "CVAT", "PASCAL_VOC", "YOLO", "HUGGING_FACE", "PARQUET", "WEBDATASET")
+SAYING_PATHS = ("CSV", "JSON_LINES", "CROISSANT", "LABEL_STUDIO", "WEBDATASET")
+OTHERS = ("COCO", "CVAT", "PASCAL_VOC", "YOLO", "HUGGING_FACE", "PARQUET")
 KNOWN = """
     SELECT s.path, a.labeled_by, date_trunc('second', a.labeled_at) AS labeled_at, a.confidence
     FROM annotation a JOIN sample s ON s.id = a.sample_id WHERE a.dataset_id = $1"""

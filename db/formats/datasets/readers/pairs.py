@@ -11,7 +11,7 @@ from db.formats.paths import stem, suffix
 from db.formats.sidecars.pairing import LABEL_DIRECTORIES, image_keys, sidecar_keys
 
 AT_ONCE: Final = 64  # label files in memory
-IMAGES: Final = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".gif", ".tif", ".tiff", ".avif"})
+IMAGES: Final = frozenset({".jpg", ".jpeg", ".jfif", ".jpe", ".png", ".bmp", ".webp", ".gif", ".tif", ".tiff", ".avif"})
 TABLES: Final = """
     PRAGMA journal_mode = OFF;
     PRAGMA synchronous = OFF;
