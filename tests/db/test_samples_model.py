@@ -4,6 +4,7 @@ At the end every revision is read back from live and past rows, and must be what
 """
 
 import asyncio
+import os
 from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import replace
@@ -35,6 +36,8 @@ from tests.db.labelling_model import Edit as AnnotationEdit
 from tests.db.suggestion_rows import DERIVE
 from tests.waiting import LIMITS
 
+OPERATIONS = int(os.environ.get("LABELGRAPH_TEST_OPERATIONS", "800"))
+STEPS = 20
 SAMPLES = 4
 WORDS = ["a", "b", "c"]
 BOXES: dict[str, Any] = {"kind": "OBJECT_DETECTION", "size": (8, 8)}
@@ -403,6 +406,10 @@ def test_every_history_of_writes_is_as_the_model_says(database_url: str) -> None
     health = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
     phases = [Phase.explicit, Phase.reuse, Phase.generate]  # to shrink a history takes minutes
     bounds = settings(
-        max_examples=60, stateful_step_count=20, deadline=None, suppress_health_check=health, phases=phases
+        max_examples=max(1, OPERATIONS // STEPS),
+        stateful_step_count=STEPS,
+        deadline=None,
+        suppress_health_check=health,
+        phases=phases,
     )
     run_state_machine_as_test(lambda: Writes(database_url), settings=bounds)  # type: ignore[arg-type]

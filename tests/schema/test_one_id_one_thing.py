@@ -17,7 +17,7 @@ from tests.schema.random_operations import KnownValues, Writer
 from tests.schema.read_fixture import ROOMY
 from tests.schema.version_fixture import label, publish
 
-SEEDS = 150
+SEEDS = 100
 
 
 class PlainWriter(Writer):
