@@ -37,24 +37,27 @@ export async function compile(folder) {
 }
 
 /**
- * The modules of examples/typescript, generated and compiled as its README says, and the code in that with them: once, until
- * something of it changes.
+ * The modules of examples/typescript, generated and compiled as its README says, and the code in that and in the recipes with
+ * them: once, until something of it changes.
  */
 export async function example() {
   const source = join(root, "examples", "typescript");
   const schema = join(root, "schema", "schema.graphql");
+  const recipes = join(root, "docs", "recipes.md");
   const folder = join(cache, "typescript");
   const files = ["codegen.js", "cache.js", "tsconfig.json", "package.json", "README.md"];
   const sources = readdirSync(join(source, "src"), { recursive: true }).filter((name) => /^[^/]*\.(ts|graphql)$/.test(name));
   const read = [...files, ...sources.map((name) => join("src", name))].map((name) => join(source, name));
-  const wanted = [schema, ...read].map((file) => readFileSync(file, "utf8")).join("");
+  const wanted = [schema, recipes, ...read].map((file) => readFileSync(file, "utf8")).join("");
   const stamp = join(folder, "stamp");
   if (!existsSync(stamp) || readFileSync(stamp, "utf8") !== wanted) {
     rmSync(folder, { recursive: true, force: true });
     mkdirSync(join(folder, "src"), { recursive: true });
     for (const file of read) cpSync(file, join(folder, file.slice(source.length)));
-    const [, shown] = /```ts\n(.*?)```/s.exec(readFileSync(join(folder, "README.md"), "utf8"));
-    writeFileSync(join(folder, "src", "readme.ts"), shown);
+    for (const [name, page] of Object.entries({ readme: join(folder, "README.md"), recipes })) {
+      const [, shown] = /```ts\n(.*?)```/s.exec(readFileSync(page, "utf8"));
+      writeFileSync(join(folder, "src", `${name}.ts`), shown);
+    }
     const env = { ...process.env, LABELGRAPH_SCHEMA: schema };
     await run(program("graphql-codegen"), ["--config", "codegen.js"], { cwd: folder, env });
     const messages = await compile(folder);
