@@ -33,6 +33,13 @@ SAME_ANNOTATIONS: Final = """
 NOT EXISTS (SELECT FROM before_annotation x WHERE x.sample_id = b.id)
 AND NOT EXISTS (SELECT FROM after_annotation x WHERE x.sample_id = b.id)
 """
+# What plans need to know of the temporary tables.
+ANALYZED: Final = {
+    "label": "id, until",
+    "sample": "id, source_id, path, until",
+    "annotation": "id, sample_id, label_id, shape, until",
+    "verdict": "id, sample_id, label_id, until",
+}
 OBSTACLES: Final = SQL.obstacles.format(leaves=LEAVES)
 
 # Samples that were changed after the span.
@@ -93,7 +100,8 @@ async def load(session: AsyncSession, dataset_id: int, early: int, late: int = L
         row=", ".join(rows["annotation"]), annotations=", ".join(f"a.{name}" for name in rows["annotation"])
     )
     await sql.run(session, statement, early=early, late=late)
-    await sql.run(session, SQL.analyze.format(tables=", ".join(tables)))
+    analyzed = ", ".join(f"{time}_{fact} ({ANALYZED[fact]})" for time in ("before", "after") for fact in facts)
+    await sql.run(session, SQL.analyze.format(tables=analyzed))
     await sql.run(session, SQL.follow_files.format(leaves=LEAVES))
     for fact in sorted(facts, key="sample".__eq__):  # samples last: whether annotations changed is asked
         statement = SQL.drop_unchanged.format(

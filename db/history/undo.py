@@ -61,7 +61,10 @@ async def undo(session: AsyncSession, change_id: int, *, by: Identity) -> Undone
     revision = await lock_dataset(session, dataset_id, by, exclusive=True)
     base = await lock_base(session, dataset_id)
     span = await load(session, dataset_id, undone.revision - 1, undone.revision)
-    await _expect_no_conflicts(session, span, dataset_id, undone.revision, undone_by=undone.undone_by)
+    if undone.revision == revision:
+        await _expect_no_obstacles(session)
+    else:
+        await _expect_no_conflicts(session, span, dataset_id, undone.revision, undone_by=undone.undone_by)
     change = await record(session, dataset_id, by.name, "UNDO", _summary(undone))
     await restore(session, span, change)
     await _restore_base(session, base, undone, revision, change)
@@ -173,21 +176,26 @@ async def _expect_no_conflicts(
         return
     revisions = [row["revision"] for row in found if row["revision"] is not None]
     if all(revision <= undone for revision in revisions):
-        # What is in the way may have come there by the very change: a file that moved to where another was.
-        obstacle = await sql.first(session, OBSTACLES)
-        if obstacle is not None:
-            raise Conflict(
-                f"A sample cannot be restored to `{obstacle['path']}`, because the file of another sample is there "
-                "now; move that file, sync, and repeat.",
-                changes=[],
-                path=obstacle["path"],
-            )
+        await _expect_no_obstacles(session)
     values = {"dataset_id": dataset_id, "revisions": revisions, "undone": undone}
     ids = [row["id"] for row in await sql.run(session, SQL.changes, **values, limit=MAX_REPORTED)]
     message = "Later changes affect the same samples or labels; undo those first, the latest first."
     if undone_by in ids:
         message = "This change is already undone; to restore it, undo the change that undid it."
     raise Conflict(message, changes=[f"Change:{id}" for id in ids])
+
+
+async def _expect_no_obstacles(session: AsyncSession) -> None:
+    """Raises CONFLICT where something is in the way that came there by the very change: a file that moved to where
+    another was. Of the dataset's last change nothing else can be."""
+    obstacle = await sql.first(session, OBSTACLES)
+    if obstacle is not None:
+        raise Conflict(
+            f"A sample cannot be restored to `{obstacle['path']}`, because the file of another sample is there now; "
+            "move that file, sync, and repeat.",
+            changes=[],
+            path=obstacle["path"],
+        )
 
 
 def _conflicts(span: SpanChanges) -> str:
