@@ -90,13 +90,18 @@ class Suggestions(Histories):
             "change { id } suggestionCount sampleCount",
             datasetId=self.dataset,
             select={"all": True} if chosen is None else {"ids": chosen},
-            labels=names,
-            models=[dict(zip(("name", "modelVersion"), each.split(), strict=True)) for each in models],
+            labels=names or None,
+            models=[dict(zip(("name", "modelVersion"), each.split(), strict=True)) for each in models] or None,
             minConfidence=lowest,
             maxConfidence=highest,
             decision=decision,
             dryRun=dry,
         )
+        if payload == "VALIDATION_FAILED":
+            assert lowest is not None
+            assert highest is not None
+            assert lowest > highest
+            return
         if payload in ("LABEL_NOT_FOUND", "NOT_FOUND"):
             assert len(ids) < len(names) or models[0] not in self._known()
             return
