@@ -1,5 +1,6 @@
 -- name: lock_free
--- One row: the labels and samples that are locked now, and in `busy` the samples that others have locked.
+-- One row: the labels and samples that are locked now, and in `busy` the samples that others have locked, which are
+-- looked for only if some are missing.
 WITH used AS MATERIALIZED (
     SELECT id, name FROM label
     WHERE dataset_id = :dataset_id AND (name = ANY(:names::text[]) OR id = ANY(:label_ids::bigint[]))
@@ -10,5 +11,7 @@ WITH used AS MATERIALIZED (
 )
 SELECT ARRAY(SELECT name FROM used ORDER BY id) AS names, ARRAY(SELECT id FROM used ORDER BY id) AS label_ids,
        ARRAY(SELECT id FROM locked) AS ids,
-       ARRAY(SELECT id FROM sample WHERE dataset_id = :dataset_id AND id = ANY((SELECT :ids::bigint[])::bigint[])
-             EXCEPT SELECT id FROM locked) AS busy
+       CASE WHEN (SELECT count(*) FROM locked) < cardinality(:ids::bigint[]) THEN
+            ARRAY(SELECT id FROM sample WHERE dataset_id = :dataset_id AND id = ANY((SELECT :ids::bigint[])::bigint[])
+                  EXCEPT SELECT id FROM locked)
+            ELSE '{}' END AS busy
