@@ -1,7 +1,7 @@
 /** What suites have a model suggest, through the API as any program does. */
 import { request } from "../clients/api.mjs";
 
-export const MODEL = { name: "hands", version: "1" };
+export const MODEL = { name: "hands", modelVersion: "1" };
 
 const UNLABELED = `query ($dataset: ID!) { dataset(by: { id: $dataset }) {
   samples(filter: { state: UNLABELED }, orderBy: { field: PATH }, first: 100) { nodes { path fileName } }

@@ -58,7 +58,7 @@ test(
     await says(page, "20 images");
     await suggest(dataset, [{ path: "1/IMG_1119.JPG", annotations: [{ label: "digit-5", confidence: 0.8 }] }], {
       name: "others",
-      version: "2",
+      modelVersion: "2",
     });
     await until(() => suggestedCount(page), 21); // heard of what another client did
     await filters.getByRole("button", { name: "others 2 1", exact: true }).click();
@@ -66,7 +66,7 @@ test(
     await filters.getByRole("button", { name: "Clear filters" }).click();
     await filters.getByLabel("Where people said otherwise").check();
     await says(page, "1 image");
-    assert.equal(await decide(dataset, "REJECT", { models: [{ name: "others", version: "2" }] }), 1);
+    assert.equal(await decide(dataset, "REJECT", { models: [{ name: "others", modelVersion: "2" }] }), 1);
     await until(() => suggestedCount(page), 0);
     await page.getByText("No image matches.").waitFor();
   }),
@@ -156,7 +156,7 @@ test(
     const several = await makeDataset("several");
     const [file] = await suggestDigits(several);
     await decide(several, "REJECT");
-    await suggest(several, [{ path: `0/${file}`, annotations }], { name: "three", version: "1" });
+    await suggest(several, [{ path: `0/${file}`, annotations }], { name: "three", modelVersion: "1" });
     const page = await browser.open(server, { dataset: "several" });
     await tab(page, "Suggested").click();
     await image(page, file).waitFor();

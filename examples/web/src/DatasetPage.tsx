@@ -203,8 +203,8 @@ function Page({ data, dataset, reread }: { data: Loaded; dataset: Dataset; rerea
   const suggestionsOn = (card: Card) => suggestionsOf(card, conditions.suggestions);
   const decideCard = (decision: SuggestionDecision, card: Card) => {
     const labels = decision === "ACCEPT" ? byLabel(toAccept(suggestionsOn(card))) : [];
-    const labelIds = labels.length === 1 ? [labels[0]!.label.id] : which.labelIds;
-    void decide(workspace, decision, { selects: [{ ids: [card.id] }] }, { ...which, labelIds });
+    const only = labels.length === 1 ? { labelIds: [labels[0]!.label.id] } : {};
+    void decide(workspace, decision, { selects: [{ ids: [card.id] }] }, { ...which, ...only });
   };
   const decideAll = (decision: SuggestionDecision) => {
     if (!aim || !dataset.viewerCan.label) return;

@@ -57,10 +57,10 @@ function Records({ models, show }: { models: readonly Model[]; show: Show }) {
           </tr>
         </thead>
         <tbody>
-          {models.map(({ id, name, version, ...model }) => (
+          {models.map(({ id, name, modelVersion, ...model }) => (
             <tr key={id}>
               <th scope="row">
-                <span className="name">{name}</span> <span className="quiet">{version}</span>
+                <span className="name">{name}</span> <span className="quiet">{modelVersion}</span>
               </th>
               <td>{model.suggestedCount.toLocaleString()}</td>
               <td>
@@ -68,7 +68,7 @@ function Records({ models, show }: { models: readonly Model[]; show: Show }) {
                   <Action
                     className="link"
                     label={text.showOf(name, model.pendingCount)}
-                    onClick={() => show({ models: [{ name, version }] })}
+                    onClick={() => show({ models: [{ name, modelVersion }] })}
                   >
                     {model.pendingCount.toLocaleString()}
                   </Action>

@@ -57,15 +57,15 @@ export function SuggestionFilters({ chosen, setChosen, changes }: SuggestionFilt
       {models.length > 0 && (
         <Group title={text.suggestedBy}>
           {models.map((model) => {
-            const { name, version } = model;
+            const { name, modelVersion } = model;
             return (
               <Choice
                 key={model.id}
                 count={model.pendingCount}
                 isChosen={isChosen(model)}
-                choose={() => change({ models: toggled(chosen.models, { name, version }, isSameModel) })}
+                choose={() => change({ models: toggled(chosen.models, { name, modelVersion }, isSameModel) })}
               >
-                {name} <span className="quiet">{version}</span>
+                {name} <span className="quiet">{modelVersion}</span>
               </Choice>
             );
           })}

@@ -50,7 +50,7 @@ export function toggled<Value>(
 }
 
 export const isSameModel = (one: ModelInput, other: ModelInput): boolean =>
-  one.name === other.name && one.version === other.version;
+  one.name === other.name && one.modelVersion === other.modelVersion;
 
 /** Only conditions that are set: a mutation refuses empty ones, so that a forgotten value never selects everything. */
 export function filterOf(given: Conditions, except?: keyof Conditions): SampleFilter {

@@ -10,10 +10,11 @@ const FEW = 100; // images of which the answer says all annotations
 /** Which suggestions of the target are decided. */
 export type Which = Pick<DecideSuggestionsInput, "labelIds" | "models" | "minConfidence">;
 
+/** Without conditions that are not set: an empty list would be about nothing, and is refused. */
 export const whichOf = ({ labels, models, minConfidence }: SuggestionConditions): Which => ({
-  labelIds: [...labels],
-  models: [...models],
-  minConfidence: minConfidence || null,
+  ...(labels.length > 0 && { labelIds: [...labels] }),
+  ...(models.length > 0 && { models: [...models] }),
+  ...(minConfidence > 0 && { minConfidence }),
 });
 
 /** The suggestions among annotations, the surest first. */

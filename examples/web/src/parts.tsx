@@ -99,7 +99,7 @@ interface SuggestedChipProps {
   label: Pick<Label, "name" | "color">;
   confidence: number | null;
   count?: number;
-  model?: { name: string; version: string } | null;
+  model?: { name: string; modelVersion: string } | null;
   state?: "pending" | "removed" | undefined;
 }
 
@@ -109,7 +109,7 @@ export function SuggestedChip({ label, confidence, count = 1, model, state }: Su
     <span
       className={`chip suggested ${state ?? ""}`}
       style={labelStyle(label)}
-      title={model ? `${model.name} ${model.version}` : undefined}
+      title={model ? `${model.name} ${model.modelVersion}` : undefined}
     >
       {label.name}
       {count > 1 && ` × ${count}`} {confidence !== null && percent(confidence)}
