@@ -53,6 +53,11 @@ async def test_a_classification_suggests_labels_that_the_dataset_has(database: D
         assert await house.suggested() == {"lime.png": ["green"], "red.png": ["red"]}
         [warning] = job["warnings"]["nodes"]
         assert "`blue`" in warning["message"]
+        await house.label(["red.png", "blue.png"], "red")
+        evaluated = await house.work(model={"onnx": {"path": "model.onnx"}}, limit=0)
+        found = evaluated["evaluation"]
+        assert (found["accuracy"], found["sampleCount"], evaluated["readCount"]) == (0.5, 2, 2)
+        assert [(each["name"], each["precision"], each["recall"]) for each in found["labels"]] == [("red", 1, 0.5)]
 
 
 async def test_boxes_are_in_stored_pixels(database: Database, tmp_path: Path) -> None:
