@@ -15,12 +15,7 @@ export const run = promisify(execFile);
 
 /** Node packages, in `.clients/node_modules`; a link in `tests` makes the imports of all suites find them. */
 export function installNodePackages() {
-  const files = ["package.json", "package-lock.json", ".npmrc"];
-  installOnce("node", ["package-lock.json"], () => {
-    for (const file of files) fs.copyFileSync(join(suites, file), join(cache, file));
-    // The lock file has the version and the hash of every package. Nothing of a package runs when it is installed.
-    runNow("npm", ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"], { cwd: cache });
-  });
+  installOnce("node", ["package-lock.json"], () => installFrom(suites, cache));
   const link = join(suites, "..", "node_modules");
   if (fs.existsSync(link) && fs.realpathSync(link) === fs.realpathSync(join(cache, "node_modules"))) return;
   fs.rmSync(link, { recursive: true, force: true });
@@ -30,10 +25,16 @@ export function installNodePackages() {
 /** The packages of the page, where its build looks for them. Returns its folder. */
 export function installPagePackages() {
   const page = join(root, "examples", "web");
-  installOnce("web", [join("..", "..", "examples", "web", "package-lock.json")], () => {
-    runNow("npm", ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"], { cwd: page });
-  });
+  installOnce("web", [join("..", "..", "examples", "web", "package-lock.json")], () => npmInstall(page));
   return page;
+}
+
+/** Lighthouse, which only its suite installs. Returns the folder of its packages. */
+export function installLighthouse() {
+  const source = join(suites, "..", "browser", "lighthouse");
+  const folder = join(cache, "lighthouse");
+  installOnce("lighthouse", [join("..", "browser", "lighthouse", "package-lock.json")], () => installFrom(source, folder));
+  return join(folder, "node_modules");
 }
 
 /** A Python client in a virtual environment of its own, `.clients/<name>`. Returns its interpreter. */
@@ -61,6 +62,17 @@ function installOnce(name, pins, install) {
   fs.rmSync(stamp, { force: true });
   install();
   fs.writeFileSync(stamp, wanted);
+}
+
+function installFrom(source, folder) {
+  fs.mkdirSync(folder, { recursive: true });
+  for (const file of ["package.json", "package-lock.json", ".npmrc"]) fs.copyFileSync(join(source, file), join(folder, file));
+  npmInstall(folder);
+}
+
+/** The lock file has the version and the hash of every package. Nothing of a package runs when it is installed. */
+function npmInstall(folder) {
+  runNow("npm", ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"], { cwd: folder });
 }
 
 function runNow(program, args, options = {}) {

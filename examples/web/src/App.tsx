@@ -48,6 +48,7 @@ export function Bar({ children, who }: { children?: ReactNode; who?: { name: str
       <a
         className="home"
         href="./"
+        aria-label="Labelgraph"
         onClick={(event) => {
           event.preventDefault();
           go(null);
