@@ -102,7 +102,8 @@ async def test_a_sample_that_the_model_fails_at_is_not_evaluated_and_warned_of_o
         del house.answered[0]
         job = await house.labelled(select={"all": True})
         assert (job["evaluation"]["accuracy"], job["evaluation"]["sampleCount"]) == (1, 1)
-        assert [each["path"] for each in job["warnings"]["nodes"]] == ["000000.jpg"]
+        assert [(each["path"], each["count"]) for each in job["warnings"]["nodes"]] == [("000000.jpg", 1)]
+        assert house.served.samples.count(house.client.dataset_rows.samples[0]) == 2, "with another, and then alone"
         assert (job["skippedCount"], job["keptCount"], job["suggestedCount"]) == (1, 1, 4)
 
 
