@@ -405,8 +405,8 @@ class Settings(Section, alias_generator=_variables("LABELGRAPH_")):
             )
         if self.metrics_port and self.processes > 1 and self.metrics_port + self.processes > MAX_PORT:
             raise ValueError(
-                f"LABELGRAPH_METRICS_PORT is at most {MAX_PORT - self.processes} with {self.processes} processes: each "
-                "has a port of its own."
+                f"LABELGRAPH_METRICS_PORT must be at most {MAX_PORT - self.processes} with {self.processes} processes, "
+                f"each of which has a port of its own, and is {self.metrics_port}."
             )
         return self
 

@@ -49,7 +49,9 @@ class EventStream:
         if self.is_closed:  # while the request was read
             raise no_such_stream()
         if not isinstance(operation, str) or not 0 < len(operation) <= MAX_ID:
-            raise HTTPException(400, "Name the operation: `extensions.operationId` is a text.")
+            raise HTTPException(
+                400, f"`extensions.operationId` must be a text of 1 to {MAX_ID} characters; it names the operation."
+            )
         if operation in self.running:
             raise HTTPException(409, "An operation of this id runs on the stream already.")
         if len(self.running) >= self.max_operations:

@@ -154,7 +154,9 @@ def _check_content(headers: Headers) -> None:
     pairs = [parameter.strip().lower().partition("=") for parameter in parameters]
     charsets = {value.strip().strip('"') for name, _, value in pairs if name.strip() == "charset"}
     if not (kind.strip().lower() == JSON and charsets <= UTF_8) and not _is_form(headers):
-        raise HTTPException(415, f"The body is {JSON} in UTF-8, or {multipart.MULTIPART}: say so in Content-Type.")
+        raise HTTPException(
+            415, f"The body must be {JSON} in UTF-8, or {multipart.MULTIPART}, and Content-Type must say so."
+        )
     if headers.get("content-encoding", "identity") != "identity":
         raise HTTPException(415, "The body must not be compressed: omit Content-Encoding.")
 
@@ -191,7 +193,7 @@ async def _prepare(http: HTTPRequest, identity: Identity) -> tuple[Request, Cont
     process = runtime(http.scope)
     request = await _read(process, http, identity)
     if http.method == "GET" and request.document.is_mutation:
-        raise HTTPException(405, "A mutation is sent by POST.", {"allow": "POST"})
+        raise HTTPException(405, "A mutation must be sent by POST.", {"allow": "POST"})
     key = parameters.idempotency_key(request, http.headers.get("idempotency-key"))
     position = _position(http.headers.get(POSITION)) if process.database.standbys else 0
     return request, process.context(http, identity, request, key, position=position)
@@ -202,7 +204,9 @@ def _position(text: str | None) -> int:
     if text is None:
         return 0
     if not HEX.fullmatch(text):
-        raise HTTPException(400, f"{POSITION} is what an earlier response had in this header: 16 hexadecimal digits.")
+        raise HTTPException(
+            400, f"{POSITION} must be what an earlier response had in this header: 16 hexadecimal digits."
+        )
     return int(text, 16)
 
 

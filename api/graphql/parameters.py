@@ -60,16 +60,17 @@ def from_query_string(text: str, depth: int) -> Parameters:
 def from_object(values: object) -> Parameters:
     """Null counts as absent. Raises Refused."""
     if not isinstance(values, dict):
-        raise refusal('The request is a JSON object: {"query": …, "variables": …}.', BAD_REQUEST)
+        rule = 'The request must be a JSON object, {"query": …, "variables": …}'
+        raise refusal(f"{rule}, and is {_kind(values)}.", BAD_REQUEST)
     variables, extensions = _map(values, "variables"), _map(values, "extensions")
     query, document_id = values.get("query"), _document_id(values, extensions)
     if document_id and query in (None, ""):
         query = None
     elif not isinstance(query, str) or not query:
-        raise refusal("`query` is missing: it is a string with the GraphQL document.", BAD_REQUEST)
+        raise refusal(f"`query` must be a string with the GraphQL document, and is {_kind(query)}.", BAD_REQUEST)
     name = values.get("operationName")
     if name is not None and not isinstance(name, str):
-        raise refusal("`operationName` is a string.", BAD_REQUEST)
+        raise refusal(f"`operationName` must be a string, and is {_kind(name)}.", BAD_REQUEST)
     return Parameters(query, name or None, variables, extensions, document_id)
 
 
@@ -86,7 +87,7 @@ def idempotency_key(request: Request, header: str | None) -> tuple[str | None, b
     if key is None:
         return None, b""
     if not isinstance(key, str) or not KEY.fullmatch(key):
-        raise refusal("An idempotency key has 1 to 255 visible ASCII characters.", BAD_REQUEST)
+        raise refusal("An idempotency key must have 1 to 255 visible ASCII characters, and no others.", BAD_REQUEST)
     content = orjson.dumps(
         [request.document.source, request.document.name, request.variables],
         default=lambda file: file.fingerprint,
@@ -120,6 +121,22 @@ def _is_deeper(body: bytes, depth: int) -> bool:
     return bool(brackets)
 
 
+def _kind(value: object) -> str:
+    """What a value is in JSON, for a message."""
+    match value:
+        case None:
+            return "missing"
+        case bool():
+            return "a boolean"
+        case int() | float():
+            return "a number"
+        case str():
+            return "a string" if value else "empty"
+        case dict():
+            return "an object"
+    return "a list"
+
+
 def _document_id(values: Mapping[str, Any], extensions: Mapping[str, Any]) -> str | None:
     """From `documentId`, or Apollo's `persistedQuery`. Raises Refused."""
     match values.get("documentId"), extensions.get("persistedQuery"):
@@ -128,8 +145,8 @@ def _document_id(values: Mapping[str, Any], extensions: Mapping[str, Any]) -> st
         case (str(text), None) | (None, {"version": 1, "sha256Hash": str(text)}) if 0 < len(text) <= MAX_ID:
             return normalized_id(text)
     raise refusal(
-        '`documentId`, or else `persistedQuery` as {"version": 1, "sha256Hash": …}, is the id of a trusted document or '
-        f"the SHA-256 of `query`: at most {MAX_ID} characters.",
+        '`documentId`, or else `persistedQuery` as {"version": 1, "sha256Hash": …}, must be the id of a trusted '
+        f"document or the SHA-256 of `query`, of at most {MAX_ID} characters.",
         BAD_REQUEST,
     )
 
@@ -139,7 +156,7 @@ def _map(values: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     if value is None:
         return {}
     if not isinstance(value, dict):
-        raise refusal(f"`{name}` is a JSON object.", BAD_REQUEST)
+        raise refusal(f"`{name}` must be a JSON object, and is {_kind(value)}.", BAD_REQUEST)
     return value
 
 

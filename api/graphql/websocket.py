@@ -118,16 +118,16 @@ class Session:
             raise WebSocketDisconnect(received.get("code", GOING_AWAY))
         text = received.get("text")
         if text is None:
-            raise Closing(BAD, "Messages are texts")
+            raise Closing(BAD, "A message must be text, not binary")
         body = text.encode("utf-8", "surrogatepass")
         if len(body) > limits.socket_message:
-            raise Closing(BAD, f"A message has at most {limits.socket_message} bytes")
+            raise Closing(BAD, f"A message must have at most {limits.socket_message} bytes")
         try:
             message = parameters.parse_json(body, limits.json_depth)
         except Refused as refused:
             raise Closing(BAD, str(refused)[:100]) from None
         if not isinstance(message, dict) or not isinstance(message.get("type"), str):
-            raise Closing(BAD, "A message is an object with a type")
+            raise Closing(BAD, "A message must be a JSON object with a `type`, a string")
         return message
 
     async def _send(self, message: dict[str, Any]) -> None:
@@ -180,7 +180,7 @@ class Session:
         if not isinstance(payload, dict) or not isinstance(
             next(filter(None, map(payload.get, names)), None), str | dict
         ):
-            raise Closing(BAD, "The payload of subscribe has a query")
+            raise Closing(BAD, "The payload of subscribe must have a `query`")
         try:
             limit = self.process.settings.limits.subscriptions
             if len(self.running) >= limit:
@@ -229,5 +229,5 @@ class Session:
 def _id_of(message: dict[str, Any]) -> str:
     operation = message.get("id")
     if not isinstance(operation, str) or not 0 < len(operation) <= MAX_ID:
-        raise Closing(BAD, "A message needs an id, a text")
+        raise Closing(BAD, f"A message must have an `id`, a string of 1 to {MAX_ID} characters")
     return operation

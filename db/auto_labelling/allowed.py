@@ -7,7 +7,7 @@ from typing import Final, Self
 from urllib.parse import unquote, urlsplit
 
 from db.errors import Invalid
-from db.formats.names import excerpt, is_storable
+from db.formats.names import excerpt, is_storable, quoted
 
 PORTS: Final = {"http": 80, "https": 443}
 MAX_URL: Final = 2_000  # characters of a URL, or of a path
@@ -64,7 +64,8 @@ class AllowedModels:
             host, port, parts = "", 0, urlsplit("")
         is_url = host and port and parts.scheme in PORTS and len(url) <= MAX_URL and url.isascii() and url.isprintable()
         if not is_url or " " in url or parts.fragment:
-            raise Invalid(f"`{excerpt(url)}` is no URL as http://host:port/path.", path="model.http.url")
+            message = f"`model.http.url` must be a URL such as http://host:port/path, and is {quoted(url)}."
+            raise Invalid(message, path="model.http.url")
         if "@" in parts.netloc:
             message = "The URL of a model contains no user or password: the server's owner sets them with its host."
             raise Invalid(message, path="model.http.url")
@@ -80,7 +81,8 @@ class AllowedModels:
     def file(self, path: str) -> Path:
         """The file of a model, links followed, and whether it is there. Accesses the disk. Raises INVALID_PATH."""
         if not path or not is_storable(path) or len(path) > MAX_URL:
-            raise Invalid("`model.onnx.path` is the path of an ONNX file.", code="INVALID_PATH")
+            message = f"`model.onnx.path` must be the path of an ONNX file, and is {quoted(path)}."
+            raise Invalid(message, code="INVALID_PATH")
         for folder in self.folders:
             file = (folder / path).resolve()
             if file.is_relative_to(folder) and file.suffix.lower() == ".onnx" and file.is_file():

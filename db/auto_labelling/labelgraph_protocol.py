@@ -20,7 +20,7 @@ from db.auto_labelling.models import FIRST_VERSION, as_version
 from db.errors import Invalid
 from db.formats import shapes
 from db.formats.datasets.readers import values
-from db.formats.names import excerpt
+from db.formats.names import excerpt, quoted
 
 MAX_ERROR: Final = 200  # characters of a model's own sentence
 
@@ -72,7 +72,7 @@ class LabelgraphProtocol:
     def _guess(self, sample: JobSample, given: object) -> Guess:
         """Raises Invalid."""
         if not isinstance(given, dict):
-            raise Invalid("An annotation is an object.")
+            raise Invalid(f"An annotation must be a JSON object, and is {quoted(given)}.")
         label = values.text(given.get("label"), "label")
         confidence = values.confidence(given.get("confidence"))
         if confidence is None:
@@ -82,7 +82,7 @@ class LabelgraphProtocol:
 
     def _shape(self, sample: JobSample, given: object) -> shapes.Shape:
         if not isinstance(given, dict):
-            raise Invalid("`shape` is an object.")
+            raise Invalid(f"`shape` must be a JSON object, and is {quoted(given)}.")
         if sample.raster is None:
             raise Invalid("The size of the image is not known, so shapes cannot be placed; sync the dataset.")
         width, height = sample.raster.size

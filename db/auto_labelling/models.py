@@ -57,7 +57,9 @@ def expect_usable(model: AnyModel, allowed: AllowedModels, kind: str) -> None:
             if model.name is not None:
                 ModelName(model.name, FIRST_VERSION).checked()
             if model.label_config is not None and not 0 < len(model.label_config) <= MAX_CONFIG:
-                raise Invalid(f"`labelConfig` has 1 to {MAX_CONFIG:,} characters.", path="model.http.labelConfig")
+                length = len(model.label_config)
+                message = f"`labelConfig` must have 1 to {MAX_CONFIG:,} characters, and has {length:,}."
+                raise Invalid(message, path="model.http.labelConfig")
             if model.label_config is not None and model.protocol != "LABEL_STUDIO":
                 raise Invalid("`labelConfig` is for the protocol LABEL_STUDIO.", path="model.http.labelConfig")
 

@@ -132,9 +132,10 @@ def expect_examples(counts: Sequence[LabelCount]) -> None:
 
 def _expect_numbers(asked: Request) -> None:
     if not 0 <= asked.min_confidence <= 1:  # also for NaN
-        raise Invalid("`minConfidence` is a number from 0 to 1, such as 0.9.", path="minConfidence")
+        message = f"`minConfidence` must be a number from 0 to 1, and is {asked.min_confidence:g}."
+        raise Invalid(message, path="minConfidence")
     if asked.limit is not None and asked.limit < 0:
-        raise Invalid("`limit` is 0 or more.", path="limit")
+        raise Invalid(f"`limit` must be 0 or more, and is {asked.limit}.", path="limit")
 
 
 async def _label_ids(session: AsyncSession, dataset_id: int, references: Sequence[LabelReference]) -> list[int] | None:

@@ -91,7 +91,8 @@ def _packing(dataset: Dataset, asked: Request, format_: type[Format], images: Im
     facts = DatasetFacts(dataset.name, dataset.type, (), {}, {}, images, options)
     expect_fit(asked.format, format_, facts)
     if not MIN_FILE <= (options.max_file_bytes or DEFAULT_FILE) <= MAX_FILE:
-        raise Invalid(f"`maxFileBytes` is {MIN_FILE:,} to {MAX_FILE:,}.", least=MIN_FILE, most=MAX_FILE)
+        message = f"`maxFileBytes` must be {MIN_FILE:,} to {MAX_FILE:,}, and is {options.max_file_bytes:,}."
+        raise Invalid(message, least=MIN_FILE, most=MAX_FILE)
     is_few_files = format_.shard_suffix is not None or (format_.is_single_files and images != "INCLUDED")
     packing = options.packing or format_.packing or ("FILES" if is_few_files else "ZIP")
     if packing == "FILES" and not is_few_files and dataset.output_path is None:

@@ -125,3 +125,15 @@ def excerpt(text: str, length: int = 40) -> str:
     start = text[:length]
     printable = start if start.isprintable() else start.encode("unicode_escape").decode("ascii")
     return printable + ("…" if len(text) > length else "")
+
+
+def quoted(value: object) -> str:
+    """What a file or a client says, for a message: "… must be a number, and is …"."""
+    if value is None or value == "":
+        return "missing"
+    if isinstance(value, str):
+        return f"'{excerpt(value)}'"
+    try:
+        return excerpt(repr(value))
+    except RecursionError:
+        return "nested too deep"

@@ -255,13 +255,13 @@ def _expect_form(shape: Shape) -> None:
                 "The left edge of a box must be left of its right edge, and its top edge above its bottom edge."
             )
         case Circle(radius=radius) if radius <= 0:
-            raise Invalid("A circle's radius is more than 0.")
+            raise Invalid(f"A circle's radius must be more than 0, and is {radius:g}.")
         case Polygon(points) if len(set(points)) < 3:
-            raise Invalid("A polygon has at least 3 different points.")
+            raise Invalid(f"A polygon must have at least 3 different points, and has {len(set(points))}.")
         case Polyline(points) if len(set(points)) < 2:
-            raise Invalid("A line has at least 2 different points.")
+            raise Invalid(f"A line must have at least 2 different points, and has {len(set(points))}.")
         case Polygon(points) | Polyline(points) if len(points) > MAX_POINTS:
-            raise Invalid(f"A shape has at most {MAX_POINTS:,} points.", most=MAX_POINTS)
+            raise Invalid(f"A shape must have at most {MAX_POINTS:,} points, and has {len(points):,}.", most=MAX_POINTS)
 
 
 def extent(shape: Shape) -> tuple[float, float, float, float]:

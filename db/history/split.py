@@ -50,7 +50,7 @@ class Split:
             ("testRatio", self.test_ratio),
         ):
             if ratio is not None and not (isfinite(ratio) and 0 <= ratio <= 1):
-                raise Invalid(f"`{name}` is a number from 0 to 1, such as 0.8.", path=name)
+                raise Invalid(f"`{name}` must be a number from 0 to 1, and is {ratio:g}.", path=name)
         missing = 1 - sum(map(_exact, (self.train_ratio, self.eval_ratio, self.test_ratio)))
         if missing < -SLACK:
             raise Invalid("The ratios of a split are more than 1 together.", path="trainRatio")

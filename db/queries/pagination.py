@@ -193,5 +193,6 @@ def page_size(first: int | None, last: int | None, *, limit: int) -> int:
     if requested is None:
         return min(DEFAULT_SIZE, limit)
     if not 0 <= requested <= limit:
-        raise Invalid(f"A page has 0 to {limit} items: give `first` or `last` in these bounds.", most=limit)
+        name = "last" if first is None else "first"
+        raise Invalid(f"`{name}` must be a number from 0 to {limit}, and is {requested}.", most=limit)
     return requested

@@ -4,9 +4,11 @@
 
 import json
 import math
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any, Final, Literal, cast, get_args
 
+from db.formats.names import excerpt, quoted
 from db.vision.onnx_file import ModelError
 
 Kind = Literal["CLASSIFICATION", "DETECTION"]
@@ -76,38 +78,42 @@ class Fields:
 
     def __init__(self, value: Any, path: str) -> None:
         if not isinstance(value, dict):
-            raise ModelError(f"The model's description: {path or 'it'} is no object.")
+            what = f"`{path.removesuffix('.')}`" if path else "it"
+            raise ModelError(f"The model's description: {what} must be a JSON object, and is {quoted(value)}.")
         self.left, self.path = dict(value), path
 
-    def wrong(self, name: str, rule: str) -> ModelError:
-        return ModelError(f"The model's description: `{self.path}{name}` {rule}.")
+    def wrong(self, name: str, rule: str, value: object) -> ModelError:
+        return self.error(name, f"must be {rule}, and is {quoted(value)}")
+
+    def error(self, name: str, sentence: str) -> ModelError:
+        return ModelError(f"The model's description: `{self.path}{name}` {sentence}.")
 
     def inner(self, name: str) -> "Fields":
         return Fields(self.left.pop(name, {}), f"{self.path}{name}.")
 
     def end(self) -> None:
         for name in self.left:
-            raise self.wrong(str(name)[:MAX_NAME], "is not known")
+            raise self.error(str(name)[:MAX_NAME], "is not known")
 
     def text(self, name: str) -> str | None:
         value = self.left.pop(name, None)
         if value is None:
             return None
         if not isinstance(value, str) or not 0 < len(value) <= MAX_NAME or not value.isprintable():
-            raise self.wrong(name, f"is no text of 1 to {MAX_NAME} characters")
+            raise self.wrong(name, f"a text of 1 to {MAX_NAME} characters", value)
         return value
 
     def one_of(self, name: str, allowed: Any, default: str | None = None) -> Any:
         value = self.left.pop(name, default)
         words = get_args(allowed)
         if value not in words:
-            raise self.wrong(name, f"is one of {', '.join(words)}")
+            raise self.wrong(name, f"one of {', '.join(words)}", value)
         return value
 
     def whole(self, name: str, least: int, most: int, default: int | None = None) -> int:
         value = self.left.pop(name, default)
         if type(value) is not int or not least <= value <= most:
-            raise self.wrong(name, f"is a number from {least} to {most:,}")
+            raise self.wrong(name, f"a whole number from {least} to {most:,}", value)
         return value
 
     def channels(self, name: str, default: float) -> tuple[float, ...]:
@@ -115,7 +121,7 @@ class Fields:
         value = self.left.pop(name, default)
         numbers = value if isinstance(value, list) else [value] * 3
         if len(numbers) != 3 or not all(map(_is_number, numbers)):
-            raise self.wrong(name, "is a number, or a list of three")
+            raise self.wrong(name, "a number, or a list of three", value)
         return tuple(map(float, numbers))
 
 
@@ -126,7 +132,7 @@ def parse(text: str) -> ModelDescription:
     try:
         value = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise ModelError("The model's description is no JSON.") from error
+        raise ModelError("The model's description is not JSON.") from error
     fields = Fields(value, "")
     kind = cast(Kind, fields.one_of("kind", Kind))
     found = ModelDescription(
@@ -144,11 +150,13 @@ def parse(text: str) -> ModelDescription:
 def _labels(fields: Fields) -> tuple[str, ...]:
     value = fields.left.pop("labels", None)
     if not isinstance(value, list) or not 0 < len(value) <= MAX_LABELS:
-        raise fields.wrong("labels", f"is a list of 1 to {MAX_LABELS:,} names")
-    if not all(isinstance(name, str) and 0 < len(name) <= MAX_NAME for name in value):
-        raise fields.wrong("labels", f"has names of 1 to {MAX_NAME} characters")
-    if len(set(value)) < len(value):
-        raise fields.wrong("labels", "has a name twice")
+        raise fields.wrong("labels", f"a list of 1 to {MAX_LABELS:,} names", value)
+    for number, name in enumerate(value):
+        if not isinstance(name, str) or not 0 < len(name) <= MAX_NAME:
+            raise fields.wrong(f"labels[{number}]", f"a text of 1 to {MAX_NAME} characters", name)
+    [(name, times)] = Counter(value).most_common(1)
+    if times > 1:
+        raise fields.error("labels", f"must have each name once, and has '{excerpt(name)}' {times} times")
     return tuple(value)
 
 
@@ -164,7 +172,7 @@ def _input(fields: Fields) -> ModelInput:
         std=fields.channels("std", 255.0),
     )
     if not all(found.std):
-        raise fields.wrong("std", "is not 0")
+        raise fields.error("std", "must not be 0")
     fields.end()
     return found
 
@@ -179,11 +187,12 @@ def _detection(fields: Fields) -> ModelOutput:
     form = cast(Output, fields.one_of("format", Output))
     iou = fields.left.pop("iou", DEFAULT_IOU)
     if iou is not None and not (_is_number(iou) and 0 <= iou <= 1):
-        raise fields.wrong("iou", "is a number from 0 to 1, or null")
+        raise fields.wrong("iou", "a number from 0 to 1, or null", iou)
     corners = fields.one_of("corners", Corners, "XYXY" if form == "BOXES" else "CXCYWH")
     units, scores = fields.one_of("units", Units, "PIXELS"), fields.one_of("scores", Scores, "PROBABILITIES")
     if scores == "LOGITS" and (form != "BOXES" or "labels" in fields.left):
-        raise fields.wrong("scores", "is PROBABILITIES or SIGMOID, unless there is a score of each label alone")
+        rule = "PROBABILITIES or SIGMOID, unless `format` is BOXES and there is no `labels`"
+        raise fields.wrong("scores", rule, scores)
     if form == "BOXES":
         found = ModelOutput(
             format=form,
@@ -206,7 +215,7 @@ def _detection(fields: Fields) -> ModelOutput:
 def _required(fields: Fields, name: str) -> str:
     value = fields.text(name)
     if value is None:
-        raise fields.wrong(name, "is the name of an output")
+        raise fields.wrong(name, "the name of an output", value)
     return value
 
 

@@ -265,7 +265,7 @@ async def cancel_uploads(info: Info, input: CancelUploadsInput) -> CancelUploads
 async def request_import_upload(info: Info, input: RequestImportUploadInput) -> RequestImportUploadPayload:
     id, by, context = number(input.dataset_id, "Dataset"), info.context.identity, info.context
     if not input.size.is_integer():
-        raise Invalid("`size` is a whole number of bytes.", path="size")
+        raise Invalid(f"`size` must be a whole number of bytes, and is {input.size:g}.", path="size")
     requested = values(
         RequestedParts,
         input,

@@ -259,11 +259,15 @@ def test_yolo_is_of_the_upright_image_and_leaves_out_what_it_cannot_say() -> Non
 @pytest.mark.parametrize(
     ("type_", "options", "message"),
     [
-        ("OBJECT_DETECTION", {"yolo_task": "CLASSIFY"}, "`yoloTask` is DETECT or SEGMENT or ORIENTED_BOXES"),
-        ("IMAGE_CLASSIFICATION", {"yolo_task": "DETECT"}, "`yoloTask` is CLASSIFY"),
-        ("IMAGE_CLASSIFICATION", {}, "`images` is INCLUDED"),
+        (
+            "OBJECT_DETECTION",
+            {"yolo_task": "CLASSIFY"},
+            "`yoloTask` must be DETECT or SEGMENT or ORIENTED_BOXES, and is CLASSIFY",
+        ),
+        ("IMAGE_CLASSIFICATION", {"yolo_task": "DETECT"}, "`yoloTask` must be CLASSIFY, and is DETECT"),
+        ("IMAGE_CLASSIFICATION", {}, "`images` must be INCLUDED"),
         ("OBJECT_DETECTION", {"several_labels": "COPY"}, "is an option of `yoloTask` CLASSIFY"),
-        ("OBJECT_DETECTION", {"mode": "LINKS"}, "`images` is INCLUDED or NONE"),
+        ("OBJECT_DETECTION", {"mode": "LINKS"}, "`images` must be INCLUDED or NONE, and is LINKS"),
     ],
 )
 def test_yolo_refuses_what_does_not_fit(type_: str, options: dict[str, Any], message: str) -> None:
@@ -302,9 +306,9 @@ def test_an_image_folder_has_a_folder_for_each_label(rule: str | None, paths: li
 
 
 def test_an_image_folder_is_of_images_and_classes() -> None:
-    with pytest.raises(Invalid, match="IMAGE_FOLDER is no format for object detection datasets"):
+    with pytest.raises(Invalid, match="IMAGE_FOLDER is not a format for object detection datasets"):
         export("IMAGE_FOLDER", [], mode="INCLUDED")
-    with pytest.raises(Invalid, match="For IMAGE_FOLDER, `images` is INCLUDED"):
+    with pytest.raises(Invalid, match="For IMAGE_FOLDER, `images` must be INCLUDED"):
         export("IMAGE_FOLDER", [], type="IMAGE_CLASSIFICATION", mode="LINKS")
 
 

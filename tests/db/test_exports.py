@@ -402,8 +402,8 @@ async def test_what_does_not_fit_is_refused_and_nothing_is_started(local: Export
         (NotFound, "There is no such version", other, {"version_id": version}),
         (NotFound, "There is no such version", dataset, {"version_id": 10**9}),
         (Invalid, "CSV has no option `hasSplits`", dataset, {"has_splits": True}),
-        (Invalid, "`maxFileBytes` is 1,048,576 to", dataset, {"max_file_bytes": 1}),
-        (Invalid, "`maxFileBytes` is 1,048,576 to", dataset, {"max_file_bytes": 10**18}),
+        (Invalid, "`maxFileBytes` must be 1,048,576 to .* is 1\\.", dataset, {"max_file_bytes": 1}),
+        (Invalid, "`maxFileBytes` must be 1,048,576 to", dataset, {"max_file_bytes": 10**18}),
         (Invalid, "createdAt", dataset, {"filter": backwards}),
     ]
     for error, message, id, more in refusals:

@@ -68,10 +68,10 @@ async def test_a_label_on_one_sample_cannot_be_split(client: DatasetClient) -> N
 @pytest.mark.parametrize(
     ("split", "message"),
     [
-        ({"trainRatio": -0.1}, "`trainRatio` is a number from 0 to 1"),
-        ({"trainRatio": 1.1}, "`trainRatio` is a number from 0 to 1"),
-        ({"trainRatio": 0.5, "testRatio": 1.1}, "`testRatio` is a number from 0 to 1"),
-        ({"trainRatio": 0.5, "evalRatio": -1}, "`evalRatio` is a number from 0 to 1"),
+        ({"trainRatio": -0.1}, "`trainRatio` must be a number from 0 to 1, and is -0.1"),
+        ({"trainRatio": 1.1}, "`trainRatio` must be a number from 0 to 1, and is 1.1"),
+        ({"trainRatio": 0.5, "testRatio": 1.1}, "`testRatio` must be a number from 0 to 1, and is 1.1"),
+        ({"trainRatio": 0.5, "evalRatio": -1}, "`evalRatio` must be a number from 0 to 1, and is -1"),
         ({"trainRatio": 0.8, "testRatio": 0.3}, "more than 1 together"),
         ({"trainRatio": 0.8, "evalRatio": 0.1, "testRatio": 0.2}, "more than 1 together"),
         ({"trainRatio": 0.7, "evalRatio": 0.1, "testRatio": 0.1}, "less than 1 together"),

@@ -253,16 +253,17 @@ class Format:
 def expect_fit(name: str, format_: type[Format], facts: DatasetFacts) -> None:
     """Raises Invalid where a dataset, its images or the options are nothing for a format."""
     if facts.type not in format_.types:
-        raise Invalid(f"{name} is no format for {TYPE_NOUNS[facts.type]} datasets.")
+        raise Invalid(f"{name} is not a format for {TYPE_NOUNS[facts.type]} datasets.")
     if facts.images not in format_.images:
-        raise Invalid(f"For {name}, `images` is {' or '.join(format_.images)}.")
+        raise Invalid(f"For {name}, `images` must be {' or '.join(format_.images)}, and is {facts.images}.")
     allowed = format_.options | GENERAL_OPTIONS
     for option in facts.options.__slots__:
         if getattr(facts.options, option) is not None and option not in allowed:
             raise Invalid(f"{name} has no option `{_camel(option)}`.", path=f"options.{_camel(option)}")
     packing = format_.packing if format_.shard_suffix is None else "FILES"
     if packing is not None and facts.options.packing not in (None, packing):
-        raise Invalid(f"For {name}, `packing` is {packing}.", path="options.packing")
+        message = f"For {name}, `packing` must be {packing}, and is {facts.options.packing}."
+        raise Invalid(message, path="options.packing")
     format_.check(facts)
 
 

@@ -69,11 +69,14 @@ class Yolo(Format):
         task = task_of(facts)
         if task not in TASKS[facts.type]:
             allowed = " or ".join(TASKS[facts.type])
-            raise Invalid(f"For {TYPE_NOUNS[facts.type]} datasets, `yoloTask` is {allowed}.", path="options.yoloTask")
+            message = f"For {TYPE_NOUNS[facts.type]} datasets, `yoloTask` must be {allowed}, and is {task}."
+            raise Invalid(message, path="options.yoloTask")
         if facts.options.several_labels is not None and task != "CLASSIFY":
-            raise Invalid("`severalLabels` is an option of `yoloTask` CLASSIFY.", path="options.severalLabels")
+            message = f"`severalLabels` is an option of `yoloTask` CLASSIFY, and `yoloTask` is {task}."
+            raise Invalid(message, path="options.severalLabels")
         if task == "CLASSIFY" and facts.images != "INCLUDED":
-            raise Invalid("For `yoloTask` CLASSIFY, `images` is INCLUDED.", path="images")
+            message = f"For `yoloTask` CLASSIFY, `images` must be INCLUDED, and is {facts.images}."
+            raise Invalid(message, path="images")
 
     def includes(self, image: AnnotatedImage) -> bool:
         if self.folders:

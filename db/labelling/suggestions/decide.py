@@ -103,9 +103,9 @@ async def decide(
 ) -> Decided:
     """Accept suggestions, which confirms them, or reject them. What a model suggested alike is decided with them when
     they are accepted: it was right."""
-    for bound in (how.min_confidence, how.max_confidence):
+    for name, bound in (("minConfidence", how.min_confidence), ("maxConfidence", how.max_confidence)):
         if bound is not None and not 0 <= bound <= 1:
-            raise Invalid("`minConfidence` and `maxConfidence` are numbers from 0 to 1.")
+            raise Invalid(f"`{name}` must be a number from 0 to 1, and is {bound:g}.", path=name)
     if how.min_confidence is not None and how.max_confidence is not None and how.min_confidence > how.max_confidence:
         raise Invalid("`minConfidence` is above `maxConfidence`: no suggestion is between them.")
     if len(how.models) > MAX_MODELS:

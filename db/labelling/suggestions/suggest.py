@@ -169,7 +169,8 @@ async def _given(
             await turns.step()
             path = f"samples.{index}.annotations.{position}"
             if not (math.isfinite(one.confidence) and 0 <= one.confidence <= 1):
-                raise Invalid("A confidence is a number from 0 to 1.", path=f"{path}.confidence")
+                message = f"`confidence` must be a number from 0 to 1, and is {one.confidence:g}."
+                raise Invalid(message, path=f"{path}.confidence")
             shape = None if one.shape is None else checked_shape(one.shape, images[each.sample], each.sample, path)
             key = each.sample, ids[nfc(one.label) if isinstance(one.label, str) else one.label], shape
             given[key] = max(one.confidence, given.get(key, 0.0))

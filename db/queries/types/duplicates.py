@@ -35,7 +35,8 @@ def duplicates(context: CompileContext, row: Row, field: SelectedField) -> Parts
     distance = field.argument("maxDistance")
     if distance not in range(len(GROUPS)):
         most = len(GROUPS) - 1
-        raise Invalid(f"`maxDistance` is 0 to {most}.", path="maxDistance", most=most)
+        message = f"`maxDistance` must be a number from 0 to {most}, and is {distance}."
+        raise Invalid(message, path="maxDistance", most=most)
     state, group = row.state.working_set(), HASH.c[GROUPS[distance]]
 
     def groups(name: str) -> FromClause:

@@ -155,7 +155,7 @@ def size(field: SelectedField, limit: int) -> int:
     if first is None:
         return min(FACET_SIZE, limit)
     if not 0 <= first <= limit:
-        raise Invalid(f"A facet lists 0 to {limit} values: give `first` in these bounds.", most=limit)
+        raise Invalid(f"`first` of a facet must be a number from 0 to {limit}, and is {first}.", most=limit)
     return first
 
 

@@ -16,6 +16,7 @@ from db.formats.datasets.readers import masks, values
 from db.formats.datasets.readers.grouping import Grouped, Grouping, Key, grouping
 from db.formats.datasets.readers.json_parts import Part, parts
 from db.formats.datasets.reading import MAX_ANNOTATIONS, Files, ImageRecord, Place, Problem, ReadOptions, opened
+from db.formats.names import quoted
 from db.formats.shapes import BoundingBox, Polygon, Position, Shape
 
 MAX_CATEGORIES: Final = 100_000
@@ -175,7 +176,7 @@ def _key(value: Any, name: str) -> Key:
 
 def _box(box: Any) -> BoundingBox:
     if not isinstance(box, list) or len(box) != 4:
-        raise Invalid(f"`bbox` must be [x, y, width, height], and is {values.said(box)}.")
+        raise Invalid(f"`bbox` must be [x, y, width, height], and is {quoted(box)}.")
     x, y, width, height = (values.number(each, "bbox") for each in box)
     return BoundingBox(x, y, x + width, y + height)
 

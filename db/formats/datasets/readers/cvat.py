@@ -21,7 +21,7 @@ from db.formats.datasets.cvat import NO_SPLIT
 from db.formats.datasets.readers import masks, turned, values
 from db.formats.datasets.readers.grouping import MAX_WEIGHT
 from db.formats.datasets.reading import MAX_ANNOTATIONS, Files, ImageRecord, Place, Problem, ReadOptions, Usage, opened
-from db.formats.names import excerpt
+from db.formats.names import excerpt, quoted
 from db.formats.shapes import BoundingBox, Point, Polygon, Polyline, Position, Shape
 
 PIECE: Final = 64 * 1024  # bytes that are read at once
@@ -228,7 +228,7 @@ def _points(said: Mapping[str, str]) -> tuple[Position, ...]:
     for pair in said.get("points", "").split(";"):
         x, comma, y = pair.partition(",")
         if not comma:
-            raise Invalid(f"`points` must be written `x,y;x,y;…`, and has {values.said(pair)}.")
+            raise Invalid(f"`points` must be written `x,y;x,y;…`, and has {quoted(pair)}.")
         points.append(Position(values.number(x, "points"), values.number(y, "points")))
     return tuple(points)
 

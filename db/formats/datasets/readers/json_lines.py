@@ -21,6 +21,7 @@ from db.formats.datasets.readers import values
 from db.formats.datasets.readers.labels_csv import meanings
 from db.formats.datasets.readers.lines import TOO_LONG, byte_lines
 from db.formats.datasets.reading import MAX_ANNOTATIONS, Files, ImageRecord, Problem, ReadOptions, opened
+from db.formats.names import quoted
 from db.formats.paths import suffix
 from db.formats.shapes import BoundingBox, Polygon, Position, Shape
 
@@ -170,7 +171,7 @@ def _shape(item: Mapping[str, Any]) -> Shape | None:
     shape = item.get("shape")
     if shape is not None:
         if not isinstance(shape, dict):
-            raise Invalid(f"`shape` must be a JSON object, and is {values.said(shape)}.")
+            raise Invalid(f"`shape` must be a JSON object, and is {quoted(shape)}.")
         return shapes.from_json(shape)
     outline = item.get("outline")
     if isinstance(outline, list) and outline:
@@ -182,7 +183,7 @@ def _shape(item: Mapping[str, Any]) -> Shape | None:
         box = item.get(name)
         if box is not None:
             if not isinstance(box, list) or len(box) != 4:
-                raise Invalid(f"`bbox` must have four numbers, and is {values.said(box)}.")
+                raise Invalid(f"`bbox` must have four numbers, and is {quoted(box)}.")
             left, top, right, bottom = (values.number(each, "bbox") for each in box)
             return BoundingBox(left, top, *((right, bottom) if name == "bbox" else (left + right, top + bottom)))
     return None

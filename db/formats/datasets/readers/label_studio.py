@@ -20,6 +20,7 @@ from db.formats.annotations import Attributes, Author, ParsedAnnotation
 from db.formats.datasets.readers import turned, values
 from db.formats.datasets.readers.json_parts import Part, parts
 from db.formats.datasets.reading import MAX_ANNOTATIONS, Files, ImageRecord, Problem, ReadOptions, opened
+from db.formats.names import quoted
 from db.formats.shapes import BoundingBox, Point, Polygon, Polyline, Position, Shape
 
 UPLOADED: Final = re.compile(r"/data/upload/(?:[0-9]+/)?(?:[0-9a-f]{8}-)?(.+)")
@@ -227,7 +228,7 @@ def _list(value: Any) -> list[dict[str, Any]]:
 def _pairs(value: Any) -> Iterator[tuple[Any, Any]]:
     for each in value if isinstance(value, list) else [None]:
         if not isinstance(each, list) or len(each) != 2:
-            raise Invalid(f"`points` must be pairs of numbers, and one is {values.said(each)}.")
+            raise Invalid(f"`points` must be pairs of numbers, and one is {quoted(each)}.")
         yield each[0], each[1]
 
 

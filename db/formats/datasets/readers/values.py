@@ -8,7 +8,7 @@ from db.errors import Invalid
 from db.formats.annotations import ATTRIBUTES, Attributes, Author
 from db.formats.datasets import usages
 from db.formats.datasets.reading import Problem, Usage
-from db.formats.names import excerpt, is_storable
+from db.formats.names import excerpt, is_storable, quoted
 from db.formats.timestamps import parse_timestamp
 
 MAX_TEXT: Final = 4096  # characters of a path or a label
@@ -30,7 +30,7 @@ def number(value: Any, name: str) -> float:
     if isinstance(value, str) and len(value) <= 80 and NUMBER.fullmatch(value.strip()):
         value = float(value)
     if isinstance(value, bool) or not isinstance(value, int | float) or not -LARGEST <= value <= LARGEST:
-        raise Invalid(f"`{name}` must be a number, and is {said(value)}.")
+        raise Invalid(f"`{name}` must be a number, and is {quoted(value)}.")
     return float(value) + 0.0
 
 
@@ -69,7 +69,7 @@ def confidence(value: Any, name: str = "confidence") -> float | None:
     except Invalid:
         found = -1.0
     if not 0 <= found <= 1:
-        raise Invalid(f"`{name}` must be a number from 0 to 1, and is {said(value)}; it was ignored.")
+        raise Invalid(f"`{name}` must be a number from 0 to 1, and is {quoted(value)}; it was ignored.")
     return found
 
 
@@ -99,7 +99,7 @@ def usage(value: Any, name: str, location: str, problems: list[Problem]) -> Usag
     """Of an image, as a field of this name says it. None: it says none, or something else, which is a problem."""
     found = usages.of_name(value)
     if found is None and value is not None and str(value).strip().lower() not in ("", *NO_USAGES):
-        message = f"`{name}` must be train, val, test or inference, and is {said(value)}; it was ignored."
+        message = f"`{name}` must be train, val, test or inference, and is {quoted(value)}; it was ignored."
         problems.append(Problem(location, message, is_usage=True))
     return found
 
@@ -114,13 +114,6 @@ def file_beside(path: str, said: Any) -> str | None:
 
 def is_text(value: str) -> bool:
     return is_storable(value)
-
-
-def said(value: Any) -> str:
-    """What a file says, as it can be in a message."""
-    if value is None or value == "":
-        return "missing"
-    return f"'{excerpt(value)}'" if isinstance(value, str) else excerpt(repr(value))
 
 
 def shown(text: str) -> str:
