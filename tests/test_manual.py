@@ -1,4 +1,4 @@
-"""The pages of `docs/`: their links, the reference of the schema, and that a test runs each of their scripts."""
+"""The pages of `docs/`: their links, the menu, and the reference of the schema; snippets: `test_snippets.py`."""
 
 import re
 from pathlib import Path
@@ -11,14 +11,6 @@ from schema import sdl
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(DOCS.rglob("*.md"))]
-# Which tests run what is written in Python on a page.
-SCRIPTS = {
-    "auto-labelling.md": "api/test_auto_labelling.py",
-    "clients.md": "api/test_direct_uploads.py",
-    "exports.md": "api/test_export_scripts.py",
-    "imports.md": "api/test_annotation_imports.py",
-    "recipes.md": "api/test_recipes.py",
-}
 
 
 def anchors(markdown: str) -> set[str]:
@@ -34,12 +26,6 @@ def test_every_link_leads_to_a_file_and_a_heading(page: Path) -> None:
         there = (page.parent / target).resolve() if target else page
         assert there.is_file(), target
         assert not anchor or anchor in anchors(there.read_text()), f"{target}#{anchor}"
-
-
-def test_every_script_is_run_by_a_test() -> None:
-    written = {page.name for page in DOCS.glob("*.md") if "```python\n" in page.read_text()}
-    assert written == SCRIPTS.keys()
-    assert [test for test in SCRIPTS.values() if not (ROOT / "tests" / test).exists()] == []
 
 
 def test_the_menu_has_every_page() -> None:

@@ -1,6 +1,5 @@
-"""The commands and operations of the README and of the manual, and the operations of the client suites."""
+"""The commands of the README, and the operations of the client suites."""
 
-import json
 import re
 from pathlib import Path
 
@@ -12,20 +11,7 @@ from schema import sdl
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
-MANUAL = "".join(page.read_text() for page in sorted((ROOT / "docs").glob("*.md")))
-BLOCKS = re.findall(r"```graphql\n(.*?)```", README + MANUAL, re.DOTALL)
 COMMANDS = sorted(set(re.findall(r"\./labelgraph ([a-z]+)", README)) - {"test", "bench", "docs"})
-
-
-def first_query() -> str:
-    body = re.search(r"-d '(.*)'\n", README)
-    assert body is not None
-    return str(json.loads(body[1])["query"])
-
-
-@pytest.mark.parametrize("document", [first_query(), *BLOCKS])
-def test_every_document_is_valid(document: str) -> None:
-    assert validate(build_schema(sdl()), parse(document)) == []
 
 
 @pytest.mark.parametrize("folder", ["tests/clients", "examples/web/src", "examples/python", "examples/typescript/src"])

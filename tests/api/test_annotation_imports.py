@@ -4,7 +4,6 @@ import asyncio
 import io
 import json
 import os
-import re
 import sys
 import threading
 import zipfile
@@ -27,10 +26,10 @@ from tests.conftest import ROOT
 from tests.db import dataset_fixture
 from tests.db.annotation_import_fixture import AnnotationImports, counted
 from tests.db.dataset_fixture import DatasetFixture, image_bytes
+from tests.snippets import snippet
 from tests.waiting import TIMEOUT, TIMEOUT_VARIABLES, wait_until
 
 IMAGES = 1_200
-MANUAL = ROOT / "docs" / "imports.md"
 IMPORT = "mutation ($input: ImportAnnotationsInput!) { importAnnotations(input: $input) { job { id } } }"
 LABELS = "query ($id: ID!) { node(id: $id) { ... on Dataset { samples(first: 9) { nodes { labels { name } } } } } }"
 CANCEL = "mutation ($id: ID!) { cancelJob(input: {jobId: $id}) { job { id } } }"
@@ -162,39 +161,25 @@ async def test_an_import_that_is_cancelled_while_it_reads_stops_and_so_does_its_
     assert updates[-1]["data"]["jobProgress"]["status"] == "CANCELED"
 
 
-async def test_the_scripts_of_the_manual_import_labels_and_an_archive(
+async def test_the_script_of_the_manual_imports_an_archive(
     settings: Settings, database: Database, tmp_path: Path
 ) -> None:
-    scripts = re.findall(r"```python\n(.*?)```", MANUAL.read_text(), re.DOTALL)
-    for name, code in zip(("labels_in.py", "archive_in.py"), scripts, strict=True):
-        (tmp_path / name).write_text(code)
+    (tmp_path / "archive_in.py").write_text(snippet("docs/imports.md", '"""python archive_in.py').code)
     (tmp_path / "images").mkdir()
-    for name in ("1.png", "2.png"):
-        (tmp_path / "images" / name).write_bytes(image_bytes())
-    (tmp_path / "labels.csv").write_text("path,label\n1.png,cat\n2.png,dog\nnone.png,dog\n")
+    with zipfile.ZipFile(tmp_path / "set.zip", "w") as archive:
+        archive.writestr("cat/3.png", image_bytes())
     async with serving(settings) as url:
         secret = await token(database)
         client = Client(url, secret)
         values = {"name": "pets", "inputPath": str(tmp_path / "images"), "syncNow": False}
         dataset = (await client.execute(CREATE, {"input": values}))["createDataset"]["dataset"]["id"]
-
-        async def printed_by(script: str, file: str) -> bytes:
-            given = (str(tmp_path / script), url, secret, dataset, str(tmp_path / file))
-            run = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-W", "error", *given), stdout=asyncio.subprocess.PIPE
-            )
-            printed, _ = await run.communicate()
-            assert run.returncode == 0
-            return printed
-
-        answer = json.loads(await printed_by("labels_in.py", "labels.csv"))
-        assert (answer["status"], [each["kind"] for each in answer["notices"]]) == ("SUCCEEDED", ["IMAGE_MISSING"])
-        query = "query ($id: ID!) { node(id: $id) { ... on Dataset { labels { name sampleCount } } } }"
-        labels = (await client.execute(query, {"id": dataset}))["node"]["labels"]
-        assert labels == [{"name": "cat", "sampleCount": 1}, {"name": "dog", "sampleCount": 1}]
-        with zipfile.ZipFile(tmp_path / "set.zip", "w") as archive:
-            archive.writestr("cat/3.png", image_bytes())
-        job = (await printed_by("archive_in.py", "set.zip")).decode().strip()
+        given = (str(tmp_path / "archive_in.py"), url, secret, dataset, str(tmp_path / "set.zip"))
+        run = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-W", "error", *given), stdout=asyncio.subprocess.PIPE
+        )
+        printed, _ = await run.communicate()
+        assert run.returncode == 0
+        job = printed.decode().strip()
         assert (await events(client, FOLLOW, id=job))[-1]["data"]["jobProgress"]["status"] == "SUCCEEDED"
     assert (tmp_path / "images" / "cat" / "3.png").exists()
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import re
 import socket
 import sys
 from pathlib import Path
@@ -19,6 +18,7 @@ from tests.client import Client, serving, token
 from tests.conftest import ROOT
 from tests.db.dataset_fixture import image_bytes
 from tests.db.model_backend import backend, choices
+from tests.snippets import snippets
 from tests.waiting import TIMEOUT, TIMEOUT_VARIABLES, wait_until
 
 START = "mutation ($input: StartAutoLabelingInput!) { startAutoLabeling(input: $input) { job { id } } }"
@@ -27,7 +27,7 @@ JOB = """query ($id: ID!) { node(id: $id) { ... on AutoLabelJob { status progres
     warnings(first: 10) { nodes { path message } } } } }"""
 SAMPLES = """query ($id: ID!, $order: SampleOrderInput = {field: PATH}) { dataset(by: {id: $id}) {
     samples(first: 100, orderBy: $order) { nodes { path annotations { label { name } confidence } } } } }"""
-SCRIPTS = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "auto-labelling.md").read_text(), re.DOTALL)
+[MODEL] = snippets("docs/auto-labelling.md", "python")
 
 
 async def created(client: Client, root: Path, images: dict[str, bytes], *labels: str) -> str:
@@ -86,7 +86,7 @@ async def test_the_model_in_the_manual_answers(
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     model = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-W", "error", "-c", SCRIPTS[0], str(port)), stderr=asyncio.subprocess.DEVNULL
+        *(sys.executable, "-W", "error", "-c", MODEL, str(port)), stderr=asyncio.subprocess.DEVNULL
     )
     try:
         await wait_until(lambda: _listens(port))

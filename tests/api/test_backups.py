@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 
 from api.__main__ import main
-from tests.api.test_serve import ROOT, SECONDS, Server, data_dir, labelgraph, running
-from tests.test_readme import first_query
+from tests.api.test_serve import FIRST_QUERY, ROOT, SECONDS, Server, data_dir, labelgraph, running
 
 __all__ = ["data_dir"]
 
@@ -24,7 +23,7 @@ def answers(server: Server) -> list[object]:
     counts = (
         "{ datasets { nodes { id name revision statistics { totalCount labeledCount } labels { name sampleCount } } } }"
     )
-    return [server.ask(counts), server.ask(first_query())["dataset"]["statistics"]]
+    return [server.ask(counts), server.ask(FIRST_QUERY)["dataset"]["statistics"]]
 
 
 @pytest.mark.slow

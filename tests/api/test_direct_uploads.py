@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import re
 import struct
 import sys
 import zlib
@@ -22,9 +21,9 @@ from tests.api.staged_uploads import COMPLETE, REQUEST, StagedUploads, all_of, o
 from tests.api.uploads.upload_client import CREATE, UPLOAD, good_and_bad_files
 from tests.client import Client, Failed, serving, token
 from tests.db.dataset_fixture import image_bytes
+from tests.snippets import snippets
 from tests.waiting import TIMEOUT
 
-MANUAL = Path(__file__).parents[2] / "docs" / "clients.md"
 ONCE = pytest.mark.parametrize("script", ["local"], indirect=True)  # wherever the bytes would go
 EVERYWHERE = pytest.mark.parametrize("script", ["local", "s3", "s3 through us"], indirect=True)
 S3_ITSELF = pytest.mark.parametrize("script", ["s3"], indirect=True)
@@ -397,7 +396,7 @@ async def test_images_are_decoded_within_the_owners_limits(script: StagedUploads
 
 
 async def test_the_script_of_the_manual_uploads_a_folder(script: StagedUploads, tmp_path: Path) -> None:
-    [code] = re.findall(r"```python\n(.*?)```", MANUAL.read_text(), re.DOTALL)
+    [code] = snippets("docs/clients.md", "python")
     (tmp_path / "upload.py").write_text(code)
     folder = tmp_path / "mine"
     for name in ("a.png", "b/a.PNG", "b/c.png", "bad.jpg", "notes.txt"):

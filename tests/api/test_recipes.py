@@ -3,7 +3,6 @@
 import asyncio
 import csv
 import os
-import re
 import sys
 from pathlib import Path
 
@@ -11,12 +10,11 @@ from api.settings import Settings
 from db.postgres.engine import Database
 from tests.api.test_exports import CREATE, ended
 from tests.client import Client, serving, token
-from tests.conftest import ROOT
 from tests.db.dataset_fixture import image_bytes
+from tests.snippets import snippets
 from tests.waiting import TIMEOUT
 
-CODE = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "recipes.md").read_text(), re.DOTALL)
-SCRIPTS = {code.split('"""')[1].split()[0]: code for code in CODE}
+SCRIPTS = {code.split('"""')[1].split()[0]: code for code in snippets("docs/recipes.md", "python")}
 
 
 class Reader:

@@ -14,11 +14,12 @@ from typing import Any
 import httpx2
 import pytest
 
-from tests.test_readme import first_query
+from tests.snippets import snippet
 
 ROOT = Path(__file__).parent.parent.parent
 LISTENS = re.compile(r"(http://\S+)/graphql")
 SECONDS = 120
+[FIRST_QUERY] = snippet("README.md", "curl").documents
 
 
 class Server:
@@ -82,7 +83,7 @@ def test_the_demo_labels_real_images_and_finds_them_again(data_dir: Path) -> Non
         assert "90 images added, succeeded" in server.said
         assert "90 images, 70 labelled, 20 to do" in server.said
         assert "8 images, 8 labelled, 0 to do" in server.said
-        assert server.ask(first_query())["dataset"]["samples"]["totalCount"] == 20
+        assert server.ask(FIRST_QUERY)["dataset"]["samples"]["totalCount"] == 20
         counts = (
             '{ dataset(by: {name: "digits"}) { statistics { totalCount labeledCount } labels { name sampleCount } } }'
         )

@@ -25,7 +25,7 @@ async function print(program, args, options = {}) {
   }
 }
 
-for (const name of ["generated", "offline", "client", "lost", "lg", "readme", "recipes"]) {
+for (const name of ["generated", "offline", "client", "models", "lost", "lg", "recipes"]) {
   test(`tests/test_${name}.py passes`, () => print(python, ["-W", "error", "-m", "unittest", `tests.test_${name}`]));
 }
 

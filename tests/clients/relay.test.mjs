@@ -1,6 +1,6 @@
 /** relay-compiler over the schema, and relay-runtime with what it made, against the server. */
 import assert from "node:assert/strict";
-import { cpSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
@@ -10,7 +10,7 @@ import WebSocket from "ws";
 
 import { images, makeDataset, request, schemaFile, token, url } from "./api.mjs";
 import { texts } from "./operations.mjs";
-import { cache, program, run, suites } from "./packages.mjs";
+import { cache, program, root, run, suites } from "./packages.mjs";
 import { example } from "./typescript.mjs";
 
 const { commitMutation, createOperationDescriptor, fetchQuery, getRequest, requestSubscription } = relay;
@@ -29,18 +29,18 @@ before(async () => {
 
 after(() => connection.sockets.dispose());
 
+/** With the configuration that examples/typescript/README.md shows, but for JavaScript. */
 async function compileOperations() {
   rmSync(folder, { recursive: true, force: true });
   mkdirSync(join(folder, "artifacts"), { recursive: true });
   cpSync(join(suites, "relay"), join(folder, "src"), { recursive: true });
   cpSync(schemaFile, join(folder, "schema.graphql"));
+  const readme = readFileSync(join(root, "examples", "typescript", "README.md"), "utf8");
   const config = {
-    src: "src",
-    schema: "schema.graphql",
+    ...JSON.parse(/```json\n(.*?)```/s.exec(readme)[1]),
     language: "javascript",
     artifactDirectory: "artifacts",
     eagerEsModules: false, // ES modules of the compiler import each other without their suffix, which Node refuses
-    customScalarTypes: { DateTime: "string", Upload: "File" },
   };
   writeFileSync(join(folder, "relay.config.json"), JSON.stringify(config));
   await run(program("relay-compiler"), ["relay.config.json"], { cwd: folder });

@@ -1,5 +1,7 @@
 /** Runs the suites of a folder with a server for all of them: `./labelgraph test --clients` and `--browser`. */
+import { once } from "node:events";
 import { readdirSync } from "node:fs";
+import { createServer } from "node:net";
 import { join } from "node:path";
 import { finished } from "node:stream/promises";
 import { run } from "node:test";
@@ -10,6 +12,15 @@ import { startServer } from "./server.mjs";
 
 const SUFFIX = ".test.mjs";
 const SECONDS = 600; // a suite that takes longer hangs
+
+/** A port of the loopback address that nobody listens at. */
+export async function freePort() {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address();
+  server.close();
+  return port;
+}
 
 /** Runs the chosen suites, or all, and sets the status of the process. `settings` are those of the server. */
 export async function runSuites(folder, python, chosen, settings = {}) {

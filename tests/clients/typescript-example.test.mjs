@@ -3,22 +3,38 @@ import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { before, test } from "node:test";
+import { after, before, test } from "node:test";
 
 import WebSocket from "ws";
 
 import { anImage, examples, images, makeDataset, request, token, url } from "./api.mjs";
 import { documents, texts } from "./operations.mjs";
-import { suites } from "./packages.mjs";
+import { cache, suites } from "./packages.mjs";
 import { example } from "./typescript.mjs";
 
-const { connect, DeleteSamplesDocument, openUrql, SamplesDocument, upload } = await example();
+const {
+  connect,
+  DecideSuggestionsDocument,
+  DeleteSamplesDocument,
+  openApollo,
+  openUrql,
+  PutEmbeddingsDocument,
+  SamplesDocument,
+  ServerFeaturesDocument,
+  SimilarSamplesDocument,
+  SuggestAnnotationsDocument,
+  SuggestionsDocument,
+  upload,
+} = await example();
 const server = new URL(".", url).href;
 const connection = connect({ server, token: () => token, webSocketImpl: WebSocket });
 
+const model = { name: "guesser", modelVersion: "1" };
 let dataset;
 
 before(async () => (dataset = await makeDataset("typescript-example")));
+
+after(() => connection.sockets.dispose());
 
 const uploadsOf = (names) =>
   names.map((name) => ({ key: name, file: new File([anImage(name)], name, { type: "image/jpeg" }) }));
@@ -70,6 +86,70 @@ test("urql does not show a sample that was deleted", async () => {
   const { error } = await client.mutation(DeleteSamplesDocument, { input });
   assert.equal(error, undefined);
   assert.equal((await list())[0].node.id, second.id);
+});
+
+test("urql lists what a model suggests, and knows at once what a person has decided", async () => {
+  const client = openUrql(connection);
+  const ask = async (document, variables, requestPolicy = "cache-first") => {
+    const { data, error } = await client.query(document, { dataset, ...variables }, { requestPolicy });
+    assert.equal(error, undefined);
+    return data.dataset.samples.edges.map(({ node }) => node);
+  };
+  const decide = async (document, input) => {
+    const { data, error } = await client.mutation(document, { input: { datasetId: dataset, ...input } });
+    assert.equal(error, undefined);
+    return Object.values(data)[0];
+  };
+  assert.deepEqual(await ask(SuggestionsDocument), []);
+  const unlabeled = await ask(SamplesDocument, { filter: { state: "UNLABELED" }, first: 3 });
+  const paths = unlabeled.map(({ path }) => path);
+  const samples = paths.map((path, index) => ({ path, annotations: [{ label: "guess", confidence: 0.5 + index / 10 }] }));
+  const suggested = await decide(SuggestAnnotationsDocument, { model, samples, createMissing: true });
+  assert.equal(suggested.suggestedCount, 3);
+  const leastSure = await ask(SuggestionsDocument, {}, "network-only");
+  assert.deepEqual(leastSure.map(({ path, state }) => [path, state]), paths.map((path) => [path, "PENDING"]));
+  const { suggestionCount } = await decide(DecideSuggestionsDocument, { select: { all: true }, minConfidence: 0.65, decision: "ACCEPT" });
+  assert.equal(suggestionCount, 1);
+  const accepted = (await ask(SuggestionsDocument)).find(({ path }) => path === paths[2]); // from the cache
+  assert.deepEqual([accepted.state, accepted.annotations[0].isConfirmed], ["LABELED", true]);
+  await decide(DecideSuggestionsDocument, { select: { paths: [paths[0]] }, decision: "REJECT" });
+  assert.deepEqual((await ask(SuggestionsDocument, {}, "network-only")).map(({ path }) => path), [paths[1]]);
+  assert.equal((await decide(SuggestAnnotationsDocument, { model, samples })).rejectedBeforeCount, 1);
+});
+
+test("Apollo keeps lists of what is near to different images apart", async () => {
+  const client = openApollo(connection);
+  const first = await client.query({ query: SamplesDocument, variables: { dataset, first: 3 } });
+  const paths = first.data.dataset.samples.edges.map(({ node }) => node.path);
+  const vectors = [[1, 0], [0.9, 0.1], [0, 1]];
+  const input = { datasetId: dataset, model, samples: paths.map((path, index) => ({ path, vector: vectors[index] })) };
+  const { data } = await client.query({ query: ServerFeaturesDocument });
+  if (!data.serverInfo.features.includes("EMBEDDINGS")) {
+    await assert.rejects(connection.request(PutEmbeddingsDocument, { input }), { code: "FEATURE_UNAVAILABLE" });
+    return;
+  }
+  assert.equal((await connection.request(PutEmbeddingsDocument, { input })).putEmbeddings.storedCount, 3);
+  const near = async (vector) => {
+    const variables = { dataset, near: { vector, model } };
+    const found = await client.query({ query: SimilarSamplesDocument, variables });
+    return found.data.dataset.samples.edges.map(({ node }) => node.path);
+  };
+  assert.deepEqual(await near([1, 0]), paths);
+  assert.deepEqual(await near([0, 1]), paths.toReversed());
+});
+
+test("the programs of examples/typescript/README.md and docs/recipes.md list samples", async (context) => {
+  const { fetch } = globalThis;
+  context.mock.method(globalThis, "fetch", (address, { body, ...options }) =>
+    fetch(String(address).replace("http://127.0.0.1:8000/", server), { ...options, body: body.replace("Dataset:1", dataset) }),
+  );
+  globalThis.sessionStorage = { getItem: () => token };
+  globalThis.WebSocket ??= WebSocket; // which Node 20 does not have
+  const log = context.mock.method(console, "log", () => {});
+  for (const name of ["readme", "recipes"]) await import(join(cache, "typescript", "built", `${name}.js`));
+  const [[paths], counts] = log.mock.calls.map((call) => call.arguments);
+  assert.ok(paths.length > 0);
+  assert.deepEqual(counts, [paths.length, paths.length]);
 });
 
 test("a few files are uploaded with the request, each with its outcome", async () => {

@@ -1,5 +1,6 @@
 """What models behind HTTP are asked, and how their answers are understood, without a server."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, cast
@@ -19,6 +20,7 @@ from db.formats.shapes import BoundingBox, Polygon, Position, Raster
 from db.identity.urls import Signer
 from db.jobs import Claim
 from db.labelling.suggestions.models import LENGTH
+from tests.snippets import snippets
 
 SAMPLE = JobSample(1, 7, "a/1.jpg", (), 70, "a/1.jpg", "e", 100, "c", "JPEG", True, Raster(200, 100))
 TURNED = replace(SAMPLE, number=2, id=8, raster=Raster(200, 100, 6))
@@ -193,6 +195,16 @@ async def test_a_plain_model_is_told_what_it_needs() -> None:
     assert second["orientation"] == 6
     assert "/originals/70.tif?" in second["url"], "pixels are those of the file, not of a rendition"
     assert "width" not in third
+
+
+async def test_the_manual_shows_what_a_plain_model_gets_and_what_it_answers() -> None:
+    body, answer = map(json.loads, snippets("docs/auto-labelling.md", "json"))
+    protocol, client = plain(answer)
+    [found] = await protocol.predict([SAMPLE])
+    assert found == Answer(SAMPLE, [Guess("cat", 0.93, BoundingBox(1, 2, 9, 8))], (), True, "3")
+    [(_, _, sent)] = client.asked
+    assert (sent["dataset"], sent.keys()) == (body["dataset"], body.keys())
+    assert sent["samples"][0].keys() == body["samples"][0].keys()
 
 
 async def test_a_plain_model_answers_in_stored_pixels() -> None:

@@ -4,7 +4,6 @@ import json
 import re
 from contextlib import suppress
 from dataclasses import fields
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +13,7 @@ from hypothesis import strategies as st
 from db.vision import onnx_description
 from db.vision.onnx_description import ModelInput, ModelOutput
 from db.vision.onnx_file import ModelError
+from tests.snippets import ROOT, snippets
 
 SIZE = {"width": 320, "height": 240}
 CLASSES = {"kind": "CLASSIFICATION", "labels": ["a", "b"], "input": SIZE}
@@ -152,8 +152,8 @@ def test_nothing_else_is_an_error_of_ours(more: dict[str, Any]) -> None:
 
 
 def test_the_manual_has_examples_that_work_and_all_fields() -> None:
-    manual = (Path(__file__).parents[2] / "docs" / "onnx-models.md").read_text()
-    examples = re.findall(r"```json\n(.+?)```", manual, re.DOTALL)
+    manual = (ROOT / "docs" / "onnx-models.md").read_text()
+    examples = snippets("docs/onnx-models.md", "json")
     assert [onnx_description.parse(example).kind for example in examples] == ["CLASSIFICATION", *["DETECTION"] * 2]
     named = set(re.findall(r"`((?:input|output)\.\w+)`", manual))
     kept = {f"input.{each.name}" for each in fields(ModelInput)} | {

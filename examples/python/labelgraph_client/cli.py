@@ -82,6 +82,7 @@ def parser() -> argparse.ArgumentParser:
     exporting.add_argument("folder", type=Path)
     exporting.add_argument("--version", help="name of a version; default: the working set")
     exporting.add_argument("--images", type=str.upper, choices=[images.value for images in ExportImages])
+    exporting.add_argument("--unpack", action="store_true", help="unpack zip archives into the folder, and delete them")
     importing = add("import", import_, "import labels from files, folders or archives")
     importing.add_argument("files", type=Path, nargs="+")
     importing.add_argument("--format", type=str.upper, choices=[format.value for format in ImportFormat])
@@ -161,7 +162,7 @@ def export(client: Client, given: argparse.Namespace) -> int:
     of = client.version(dataset, given.version) if given.version else dataset
     images = ExportImages(given.images) if given.images else None
     format = ExportFormat(given.format)
-    for path in client.export(of, format, to=given.folder, images=images, progress=True):
+    for path in client.export(of, format, to=given.folder, images=images, unpack=given.unpack, progress=True):
         print(path)
     return DONE
 

@@ -104,6 +104,16 @@ def is_whole(path: Path, sha256: str) -> bool:
     return path.is_file() and sha256_of(path) == sha256
 
 
+def unpacked(path: Path) -> list[Path]:
+    """The files of a zip archive, which is deleted when they are next to it; any other file itself."""
+    if path.suffix != ".zip":
+        return [path]
+    with zipfile.ZipFile(path) as opened:
+        files = [Path(opened.extract(file, path.parent)) for file in opened.infolist() if not file.is_dir()]
+    path.unlink()
+    return files
+
+
 def target_of(folder: Path, name: str) -> Path:
     """Where a file of an export is written: below the folder, whatever its name."""
     path = PureWindowsPath(name)  # both kinds of slashes, and drives

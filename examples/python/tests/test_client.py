@@ -14,24 +14,18 @@ from labelgraph_client import (
     ChangeEvent,
     Client,
     DatasetType,
-    DecideSuggestionsInput,
     ExportFormat,
     ExportImages,
     ImportImages,
     JobStatus,
     LabelgraphError,
     LabelSamplesInput,
-    ModelInput,
     PublishVersionInput,
     SampleFilter,
     SampleOrderField,
     SampleOrderInput,
     SampleSelectionInput,
     SampleState,
-    SampleSuggestionsInput,
-    SuggestAnnotationsInput,
-    SuggestionDecision,
-    SuggestionInput,
     SyncDatasetInput,
     SyncJob,
 )
@@ -104,29 +98,6 @@ class Writing(Case):
         for of, has_new in ((dataset, True), (version, False)):
             [file] = self.client.export(of, ExportFormat.CSV, to=self.folder / of.id.replace(":", "-"))
             assert (",new," in file.read_text()) is has_new
-
-    def test_a_model_suggests_and_a_person_decides(self) -> None:
-        dataset = make_dataset()
-        model = ModelInput(name="guesser", model_version="1")
-        paths = [sample.path for sample in self.client.samples(dataset)]
-        suggested = [
-            SampleSuggestionsInput(path=path, annotations=[SuggestionInput(label="guess", confidence=0.5)])
-            for path in paths
-        ]
-        self.client.suggest_annotations(
-            SuggestAnnotationsInput(dataset_id=dataset.id, model=model, samples=suggested, create_missing=True)
-        )
-        decided = self.client.decide_suggestions(
-            DecideSuggestionsInput(
-                dataset_id=dataset.id,
-                select=SampleSelectionInput(paths=paths[:1]),
-                decision=SuggestionDecision.ACCEPT,
-            )
-        )
-        [found] = self.client.models(dataset)
-        assert (decided.suggestion_count, found.accepted_count, found.pending_count) == (1, 1, COUNT - 1)
-        pending = next(self.client.samples(dataset, filter=SampleFilter(state=SampleState.PENDING)))
-        assert [each.model.name for each in pending.annotations if each.model] == ["guesser"]
 
     def test_a_refusal_has_its_code_and_details(self) -> None:
         dataset = make_dataset(None)

@@ -24,13 +24,14 @@ export const typePolicies: TypePolicies = {
   },
   Dataset: {
     fields: {
-      samples: relayStylePagination(["filter", "orderBy"]),
+      samples: relayStylePagination(["filter", "orderBy", "near"]),
       changes: relayStylePagination(["filter"]),
       jobs: relayStylePagination(["filter"]),
       versions: relayStylePagination(),
+      models: relayStylePagination(),
     },
   },
-  Version: { fields: { samples: relayStylePagination(["filter", "orderBy"]) } },
+  Version: { fields: { samples: relayStylePagination(["filter", "orderBy", "near"]) } },
   Change: { fields: { samples: relayStylePagination() } },
   Comparison: { merge: true, fields: { changes: relayStylePagination(["kind"]) } },
 };

@@ -25,6 +25,7 @@ export const cacheOptions: CacheExchangeOpts = {
       changes: relayPagination(),
       jobs: relayPagination(),
       versions: relayPagination(),
+      models: relayPagination(),
     },
     Version: { samples: relayPagination() },
   },

@@ -156,6 +156,7 @@ class AsyncOperations(AsyncTransport):
                   maxFileBytes
                   maxRequestBytes
                 }
+                features
               }
             }
             """)

@@ -24,6 +24,7 @@ from labelgraph_client.files import (
     plan,
     sha256_of,
     target_of,
+    unpacked,
 )
 from labelgraph_client.generated.enums import ExportFormat, ExportImages, UploadConflict
 from labelgraph_client.generated.fragments import (
@@ -193,10 +194,14 @@ class Client(Reading):
         filter: SampleFilter | None = None,
         images: ExportImages | None = None,
         options: ExportOptionsInput | None = None,
+        unpack: bool = False,
         at_once: int = 4,
         progress: Progress | bool = False,
     ) -> list[Path]:
-        """Exports a dataset, or a `Version`, and downloads the files into a folder. Returns their paths."""
+        """Exports a dataset, or a `Version`, and downloads the files into a folder. Returns their paths.
+
+        With `unpack` zip archives are unpacked into the folder and deleted, and the paths are those of their files.
+        """
         dataset, version = (of.dataset.id, of.id) if isinstance(of, Version) else (id_of(of), None)
         optional: dict[str, Any] = {"version_id": version, "filter": filter, "images": images, "options": options}
         request = ExportDatasetInput(
@@ -205,7 +210,8 @@ class Client(Reading):
             **{name: value for name, value in optional.items() if value is not None},
         )
         job = self.wait((self.start_export(request)).job, progress=progress)
-        return self.download_export(job, to, at_once=at_once, progress=progress)
+        paths = self.download_export(job, to, at_once=at_once, progress=progress)
+        return [file for path in paths for file in unpacked(path)] if unpack else paths
 
     def download_export(
         self, job: ExportJob, to: Path | str, *, at_once: int = 4, progress: Progress | bool = False

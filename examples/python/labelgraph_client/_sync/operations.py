@@ -156,6 +156,7 @@ class Operations(Transport):
                   maxFileBytes
                   maxRequestBytes
                 }
+                features
               }
             }
             """)
