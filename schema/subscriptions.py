@@ -11,7 +11,7 @@ from db.history.subscriptions import Event
 from db.jobs import TYPE_NAMES
 from db.queries import ids
 from schema.context import Context
-from schema.enums import JobStatus
+from schema.job_enums import JobStatus
 from schema.references import reference, resumable
 from schema.types.change import Change
 from schema.types.event import (

@@ -177,12 +177,12 @@ def _probabilities(classifier: "Classifier", vectors: Sequence[bytes]) -> list[l
 
 
 def _findings(lesson: Lesson, names: Mapping[int, str], evaluation: "Evaluation") -> Findings:
-    told = dict(zip(lesson.labels, evaluation.labels, strict=True))
+    evaluated = dict(zip(lesson.labels, evaluation.labels, strict=True))
     scores = []
     for label, name in names.items():
         score = LabelScore(label, name, lesson.counts.get(label, 0))
-        if label in told:
-            found = told[label]
+        if label in evaluated:
+            found = evaluated[label]
             score = replace(score, precision=found.precision, recall=found.recall, support=found.support)
         scores.append(score)
     confusions = sorted(_confusions(lesson, names, evaluation), reverse=True)[:MAX_CONFUSIONS]

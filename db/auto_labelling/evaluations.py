@@ -52,8 +52,8 @@ async def note(batches: Batches, found: Findings | None, *, warn: Callable[[Batc
         named = {"counts": sizes, "actual": actual, "predicted": predicted}
         await sql.run(batch.connection, SQL.add_confusions, job_id=job_id, **named)
         confidences, shares, precisions = _columns(found.thresholds)
-        told = {"confidences": confidences, "shares": shares, "precisions": precisions}
-        await sql.run(batch.connection, SQL.add_thresholds, job_id=job_id, **told)
+        thresholds = {"confidences": confidences, "shares": shares, "precisions": precisions}
+        await sql.run(batch.connection, SQL.add_thresholds, job_id=job_id, **thresholds)
 
     await batches.commit(write)
 

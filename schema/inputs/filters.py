@@ -16,8 +16,6 @@ from schema.enums import (
     ChangeKind,
     DatasetType,
     ImageFormat,
-    JobKind,
-    JobStatus,
     LabelMatch,
     SampleState,
     SampleUsage,
@@ -25,6 +23,7 @@ from schema.enums import (
     enum_name,
 )
 from schema.inputs.models import ModelInput
+from schema.job_enums import JobKind, JobStatus
 
 T = TypeVar("T")
 

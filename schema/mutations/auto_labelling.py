@@ -10,8 +10,9 @@ from db.auto_labelling.models import AnyModel, BuiltInModel, HttpModel, OnnxMode
 from db.errors import Invalid
 from db.labelling.samples.selection import Selection
 from db.queries.filters import PathFilter, SampleFilter
-from schema.enums import HttpModelProtocol, enum_name
+from schema.enums import enum_name
 from schema.inputs.filters import SampleSelectionInput
+from schema.job_enums import HttpModelProtocol
 from schema.mutations.resolver import LABEL_IDS, Info, global_id, number, only_labels, write
 from schema.mutations.samples import selection
 from schema.references import reference

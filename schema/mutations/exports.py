@@ -7,8 +7,9 @@ import strawberry
 
 from db.exports import requests
 from db.formats.datasets.records import Options
-from schema.enums import CocoSegmentation, ExportFormat, ExportImages, ExportPacking, SeveralLabels, YoloTask, enum_name
+from schema.enums import enum_name
 from schema.inputs.filters import SampleFilter, sample_filter
+from schema.job_enums import CocoSegmentation, ExportFormat, ExportImages, ExportPacking, SeveralLabels, YoloTask
 from schema.mutations.resolver import Info, number, write
 from schema.references import reference
 from schema.types.job import ExportJob

@@ -6,8 +6,8 @@ from db.errors import Invalid
 from db.ingest import imports, job_requests, sync
 from db.ingest.uploads import Incoming, PartedUpload, parts
 from db.queries import ids
-from schema.enums import ExistingSamples, ImportFormat, ImportImages, OutOfBounds
 from schema.inputs.limits import MAX_ITEMS
+from schema.job_enums import ExistingSamples, ImportFormat, ImportImages, OutOfBounds
 from schema.mutations.resolver import Info, is_done, number, values, write
 from schema.references import reference
 from schema.types.job import ImportJob, Job, SyncJob

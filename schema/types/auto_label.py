@@ -2,7 +2,7 @@
 
 import strawberry
 
-from schema.enums import AutoLabelModelKind, JobNeed
+from schema.job_enums import AutoLabelModelKind, JobNeed
 from schema.types.job import Job, JobWarning
 from schema.types.label import Label
 from schema.types.model import Model

@@ -1,6 +1,6 @@
 import strawberry
 
-from schema.enums import JobStatus
+from schema.job_enums import JobStatus
 from schema.types.change import Change
 from schema.types.job import Job
 from schema.types.version import Version

@@ -3,8 +3,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import strawberry
 
-from schema.enums import (
-    ErrorCode,
+from schema.enums import ErrorCode
+from schema.job_enums import (
     ExportFormat,
     ExportImages,
     ExportPacking,

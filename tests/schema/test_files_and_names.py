@@ -11,7 +11,7 @@ from db.ingest import sync, uploads
 from db.ingest.sync.rules import Reason
 from db.ingest.uploads import RequestedFile, RequestedUploads
 from db.storage import LocalStore
-from schema.enums import IgnoredReason
+from schema.job_enums import IgnoredReason
 from tests.db.dataset_fixture import WORKER, image_bytes
 from tests.schema.mutation_fixture import DatasetClient
 
