@@ -403,6 +403,10 @@ test(
     const labeller = await browser.open(server, { dataset: "walk", token: makeToken("labeller", "label") });
     await until(() => labeller.getByRole("combobox", { name: /^Label the/ }).isEnabled(), true);
     assert.equal(await labeller.getByRole("button", { name: "Delete images" }).getAttribute("aria-disabled"), "true");
+    await labeller.getByRole("button", { name: "Models" }).click();
+    const start = labeller.getByRole("button", { name: "Start auto labelling" });
+    assert.equal(await start.getAttribute("title"), "Your token may not do this.");
+    await labeller.keyboard.press("Escape");
     await labeller.getByRole("link", { name: "Labelgraph" }).click();
     assert.equal(await labeller.getByRole("button", { name: "New dataset" }).getAttribute("aria-disabled"), "true");
   }),

@@ -245,7 +245,7 @@ test(
     const dialog = page.getByRole("dialog");
     await dialog.getByLabel("Confidence of at least").fill("70");
     await dialog.getByRole("button", { name: "Start auto labelling" }).click();
-    await dialog.getByText("Waiting for a worker").waitFor();
+    await dialog.getByText("Waiting · Built-in model · a worker that can look at images is missing").waitFor();
     const { dataset: now } = await request(
       `query ($id: ID!) { dataset(by: { id: $id }) { jobs(first: 1) { nodes { ... on AutoLabelJob { minConfidence } } } } }`,
       { id: dataset },

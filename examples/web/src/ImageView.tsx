@@ -8,7 +8,20 @@ import { ImageDocument, LabelSamplesDocument, type SuggestionDecision } from "./
 import { Facts, Steps } from "./ImageParts";
 import type { SampleList } from "./list";
 import { Action, Chip, Dialog, LabelBox, SuggestedChip } from "./parts";
-import { type Annotation, asShown, asStored, boxOf, isTurned, movedBy, reshaped, resized, type Shape, type Spot, transformOf, within } from "./shapes";
+import {
+  type Annotation,
+  asShown,
+  asStored,
+  boxOf,
+  isTurned,
+  movedBy,
+  reshaped,
+  resized,
+  type Shape,
+  type Spot,
+  transformOf,
+  within,
+} from "./shapes";
 import { decisionOf, suggested, toAccept } from "./decisions";
 import { Decisions } from "./Suggestions";
 import type { Text } from "./text";
@@ -417,11 +430,7 @@ function Editor({ id, position, previous, next }: EditorProps) {
             </p>
           </>
         )}
-        <LabelBox
-          name={takesShapes ? text.labelForShapes : text.typeLabel}
-          may={may}
-          choose={takeLabel}
-        />
+        <LabelBox name={takesShapes ? text.labelForShapes : text.typeLabel} may={may} choose={takeLabel} />
         {!takesShapes && (
           <ul className="rows">
             {image?.labels.map((own) => (
@@ -442,10 +451,7 @@ function Editor({ id, position, previous, next }: EditorProps) {
             {suggestions.map((suggestion) => (
               <li key={suggestion.id}>
                 <SuggestedChip {...suggestion} />
-                <Decisions
-                  name={suggestion.label.name}
-                  decide={(decision) => decideOne(decision, [suggestion])}
-                />
+                <Decisions name={suggestion.label.name} decide={(decision) => decideOne(decision, [suggestion])} />
               </li>
             ))}
           </ul>

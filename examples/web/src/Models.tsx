@@ -153,7 +153,7 @@ function AutoLabeling({ changes, show }: { changes: number; show: Show }) {
       {job && (
         <div className={`job ${job.status.toLowerCase()}`}>
           <p role="status">
-            <strong>{text.jobStatus[job.status]}</strong>{" "}
+            <strong>{text.jobStatus[job.status]}</strong> · {text.modelKinds[job.modelKind]} ·{" "}
             {job.waitsFor === "VISION_WORKER"
               ? text.waitsForVision
               : text.autoLabelingCounts(job.suggestedCount, job.sampleCount)}

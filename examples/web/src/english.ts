@@ -163,11 +163,12 @@ export const english = {
   noVision: "No worker can look at images now. The server's owner starts one with ./labelgraph worker --vision",
   notForType: "The built-in model is for image classification.",
   autoLabelingRuns: "It runs already.",
+  modelKinds: { BUILT_IN: "Built-in model", ONNX: "Model in an ONNX file", HTTP: "Model behind HTTP" },
   jobStatus: { QUEUED: "Waiting", RUNNING: "Running", SUCCEEDED: "Done", FAILED: "Failed", CANCELED: "Stopped" },
-  waitsForVision: "for a worker that can look at images",
+  waitsForVision: "a worker that can look at images is missing",
   autoLabelingCounts: (count: number, total: number) => `${suggestions(count)} for ${images(total)}`,
   accuracy: (share: string, count: number) =>
-    `The model's label was right for ${share} of ${images(count)} that people had labelled, and it had not seen.`,
+    `It agrees with people on ${share} of ${images(count)} that were labelled before.`,
   thresholds: "What its suggestions are like",
   thresholdsOf: {
     confidence: "Confidence of at least",
