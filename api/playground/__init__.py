@@ -4,7 +4,6 @@ Only what is in this folder is ever sent, by name from a fixed list: no path of 
 """
 
 import asyncio
-import gzip
 import hashlib
 from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from api.compression import takes_gzip
+from api.compression import smallest
 from api.runtime import runtime
 from api.settings import Settings
 from api.web import image_origins
@@ -31,21 +30,18 @@ VARIABLES: Final = {"datasetId": "Dataset:1", "changeId": "Change:1", "versionId
 @dataclass(frozen=True, slots=True)
 class Asset:
     body: bytes
-    packed: bytes  # by gzip
     media: str
     etag: str
 
 
 @cache
 def assets() -> Mapping[str, Asset]:
-    """Read and compressed once, four megabytes: 0.1 s, so call it in a thread."""
+    """Read once, four megabytes."""
     files = [HERE / "index.html", HERE / "page.js", HERE / "page.css", *(HERE / "vendor").glob("*.min.*")]
     tabs = [{"query": document, "variables": _variables(document)} for document in examples()]
     bodies = {path.name: path.read_bytes() for path in files} | {"examples.json": orjson.dumps(tabs)}
     return {
-        name: Asset(
-            body, gzip.compress(body, 6), TYPES[Path(name).suffix], f'W/"{hashlib.sha256(body).hexdigest()[:16]}"'
-        )
+        name: Asset(body, TYPES[Path(name).suffix], f'W/"{hashlib.sha256(body).hexdigest()[:16]}"')
         for name, body in bodies.items()
     }
 
@@ -65,8 +61,8 @@ async def page(scope: Scope, receive: Receive, send: Send) -> None:
     """The page itself: the same for everybody, and without any secret."""
     policy = _policy(runtime(scope).settings)
     headers = {"content-security-policy": policy, "referrer-policy": "no-referrer", "cache-control": "no-cache"}
-    found = (await asyncio.to_thread(assets))["index.html"]
-    await _response(Request(scope), found, headers)(scope, receive, send)
+    response = await _response(Request(scope), assets()["index.html"], headers)
+    await response(scope, receive, send)
 
 
 def _policy(settings: Settings) -> str:
@@ -88,20 +84,18 @@ def _policy(settings: Settings) -> str:
 
 async def asset(request: Request) -> Response:
     """The endpoint of /playground/{name}."""
-    found = (await asyncio.to_thread(assets)).get(request.path_params["name"])
+    found = assets().get(request.path_params["name"])
     if found is None:
         return Response("Not found", status_code=404, headers={"x-content-type-options": "nosniff"})
     headers = {"cache-control": "no-cache", "etag": found.etag}  # asked for again: files of two versions do not fit
     if request.headers.get("if-none-match") == found.etag:
         return Response(status_code=304, headers=headers)
-    return _response(request, found, headers)
+    return await _response(request, found, headers)
 
 
-def _response(request: Request, asset: Asset, headers: Mapping[str, str]) -> Response:
-    compressed = takes_gzip(request)
-    body = asset.packed if compressed else asset.body
-    more = {"content-length": str(len(body)), "x-content-type-options": "nosniff", "vary": "Accept-Encoding"}
-    encoding = {"content-encoding": "gzip"} if compressed else {}
+async def _response(request: Request, asset: Asset, headers: Mapping[str, str]) -> Response:
+    body, encoding = await smallest(request, asset.body)
+    more = {"content-length": str(len(body)), "x-content-type-options": "nosniff"}
     return StreamingResponse(
         _chunks(body), media_type=f"{asset.media}; charset=utf-8", headers={**headers, **more, **encoding}
     )

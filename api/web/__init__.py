@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from api.compression import TextResponse
+from api.compression import TextResponse, smallest
 from api.runtime import runtime
 from api.settings import Settings
 
@@ -66,7 +66,8 @@ async def asset(request: Request) -> Response:
     found = assets().get(request.path_params["name"])
     if found is None:
         return Response("Not found", status_code=404, headers=SAFE)
-    return TextResponse(found.body, media_type=found.media, headers=FOR_GOOD)
+    body, encoding = await smallest(request, found.body)
+    return Response(body, media_type=found.media, headers={**FOR_GOOD, **encoding})
 
 
 async def without_slash(_: Request) -> Response:
