@@ -35,10 +35,10 @@ async def test_is_sent_to_anybody_under_a_strict_policy(stranger: Client) -> Non
     assert (again.status_code, again.content) == (304, b"")
 
 
-async def test_everything_it_names_comes_from_us_and_stays_in_caches(stranger: Client) -> None:
+async def test_everything_it_loads_comes_from_us_and_stays_in_caches(stranger: Client) -> None:
     text = (await stranger.request("GET", "/ui/")).text
-    names = re.findall(r'(?:src|href)="\./([^"]+)"', text)
-    assert len(names) == len(re.findall(r'(?:src|href)="', text)) >= 3  # a script, a style and an icon
+    names = re.findall(r'<(?:script|link) [^>]*(?:src|href)="\./([^"]+)"', text)
+    assert len(names) == len(re.findall(r"<(?:script|link|style|img)\b", text)) >= 3  # a script, a style and an icon
     for name in names:
         response = await stranger.request("GET", f"/ui/{name}")
         assert (response.status_code, response.headers["x-content-type-options"]) == (200, "nosniff")
