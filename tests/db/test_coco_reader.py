@@ -75,7 +75,9 @@ def test_coco_polygons_of_several_parts_masks_and_labels_of_whole_images() -> No
         ({"segmentation": {"size": [10, 20], "counts": "o" * 100}}, "run-length"),
         ({"segmentation": {"size": [10, 20], "counts": [200]}}, "covers nothing"),
         ({"image_id": 9}, "no image"),
-        ({"image_id": 10**30}, "no image"),
+        ({"image_id": 10**30}, "`image_id` is too large a number"),
+        ({"image_id": 2.0**53}, "`image_id` is too large a number"),
+        ({"image_id": 2**64 - 1}, "no image"),
         ({"image_id": [1]}, "`image_id` is missing"),
     ],
 )
@@ -100,6 +102,27 @@ def test_coco_reports_images_that_are_wrong() -> None:
     records, problems = read(READERS["COCO"], coco([], images))
     assert [record.path for record in records] == ["a.jpg", "../../etc/passwd"]
     assert sorted(problem.location.rpartition("/")[2] for problem in problems) == ["1", "2", "3", "4", "5"]
+
+
+def test_numbers_that_json_rounds_stand_for_nothing() -> None:
+    """Those of 2^64 and more are floats to the parser: neighbours are the same number."""
+    huge = [2**64 + 1, 2**64 + 2]
+    categories = [{"id": each, "name": f"c{each}"} for each in [2**63, *huge]]
+    annotations = [{"image_id": 1, "category_id": each} for each in [2**63, *huge]]
+    images = [{"id": each, "file_name": f"{each}.jpg"} for each in (1, *huge)]
+    [record], problems = read(READERS["COCO"], coco(annotations, images, categories=categories))
+    assert labelled(record) == [(f"c{2**63}", None)]
+    assert [problem.location.partition("#")[2] for problem in problems] == [
+        *("/images/1", "/images/2", "/categories/1", "/categories/2", "/annotations/1", "/annotations/2")
+    ]
+    line = json.dumps({"path": "a.jpg", "labels": huge})
+    [record], problems = read(READERS["JSON_LINES"], {"a.jsonl": line})
+    assert (record.annotations, len(problems)) == (None, 2)
+
+
+def test_a_score_that_is_wrong_is_called_so() -> None:
+    _, [problem] = of_coco({"score": 2})
+    assert problem.startswith("`score` must be a number from 0 to 1")
 
 
 def test_numbers_that_json_does_not_know_cost_their_annotation() -> None:

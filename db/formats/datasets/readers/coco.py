@@ -125,7 +125,7 @@ class _File:
 
     def _confidence(self, item: dict[str, Any], notes: list[str]) -> float | None:
         try:
-            return values.confidence(item.get("score"))
+            return values.confidence(item.get("score"), "score")
         except Invalid as refused:
             notes.append(refused.message)
             return None
@@ -168,7 +168,7 @@ def _key(value: Any, name: str) -> Key:
     if isinstance(value, int) and not isinstance(value, bool):
         return value
     if isinstance(value, float) and value.is_integer():
-        return int(value)
+        return int(values.exact(value, name))
     if isinstance(value, str):
         return values.text(value, name)
     raise Invalid(f"`{name}` is missing, or neither a number nor a text.")

@@ -142,7 +142,8 @@ def _of_label(value: Any, index: int) -> Any:
 
 def _confidence(item: Mapping[str, Any], location: str, problems: list[Problem]) -> float | None:
     try:
-        return values.confidence(item.get("confidence", item.get("score")))
+        name = "score" if "score" in item and "confidence" not in item else "confidence"
+        return values.confidence(item.get(name), name)
     except Invalid as refused:
         problems.append(Problem(location, refused.message))
         return None

@@ -127,7 +127,7 @@ class _Task:
 
     def _score(self, item: Mapping[str, Any]) -> float | None:
         try:
-            return values.confidence(item.get("score"))
+            return values.confidence(item.get("score"), "score")
         except Invalid as refused:
             self.problems.append(Problem(self.location, refused.message))
             return None

@@ -14,6 +14,7 @@ from db.formats.timestamps import parse_timestamp
 MAX_TEXT: Final = 4096  # characters of a path or a label
 MAX_SIDE: Final = 10_000_000  # pixels; no image has so many
 LARGEST: Final = 1e9  # of a coordinate
+EXACT: Final = 2**53  # below which a float is the number that is written
 MAX_POSE: Final = 64  # characters
 MAX_AUTHOR: Final = 256  # characters
 HUMAN: Final = "human"  # who labelled, where a file does not say
@@ -34,9 +35,17 @@ def number(value: Any, name: str) -> float:
     return float(value) + 0.0
 
 
+def exact(value: float, name: str) -> float:
+    """A number that stands for something, and so is not to be another's, as those of 2^64 and more become in JSON."""
+    if abs(value) >= EXACT and not isinstance(value, int):
+        raise Invalid(f"`{name}` is too large a number to be read exactly, {quoted(value)}: write it as a text.")
+    return value
+
+
 def text(value: Any, name: str) -> str:
     """Not empty, and such that it can be stored; a number is one, too."""
     if isinstance(value, int | float) and not isinstance(value, bool):
+        value = exact(value, name)
         value = str(value)
     found = value.strip() if isinstance(value, str) else ""
     if not found:
