@@ -16,6 +16,7 @@ from db.errors import Invalid, ModelUnavailable
 from db.formats.decoding import Decoders
 from db.formats.images import UnreadableImage
 from db.formats.shapes import BoundingBox, Raster, clamped, scaled, to_stored, validated
+from db.labelling.suggestions.models import ModelName
 
 if TYPE_CHECKING:
     from db.vision import onnx_models
@@ -108,6 +109,10 @@ async def open_model(
             opened = await stack.enter_async_context(onnx_models.open_model(file))
         except (ModelError, VisionUnavailable) as error:
             raise ModelUnavailable(error.message) from error
+        try:
+            ModelName(opened.name, opened.version).checked()
+        except Invalid as refused:
+            raise ModelUnavailable(refused.message) from refused
         if opened.kind == "DETECTION" and dataset.type != "OBJECT_DETECTION":
             raise Invalid("The model finds boxes, and only datasets of the type OBJECT_DETECTION have such.")
         yield OnnxSuggestions(opened, dataset, images, decoders, read_count=dataset.read)

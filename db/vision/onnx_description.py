@@ -3,7 +3,7 @@
 """
 
 import json
-import math
+import sys
 from collections import Counter
 from dataclasses import dataclass
 from typing import Any, Final, Literal, cast, get_args
@@ -93,7 +93,7 @@ class Fields:
 
     def end(self) -> None:
         for name in self.left:
-            raise self.error(str(name)[:MAX_NAME], "is not known")
+            raise self.error(excerpt(name, MAX_NAME), "is not known")
 
     def text(self, name: str) -> str | None:
         value = self.left.pop(name, None)
@@ -220,4 +220,5 @@ def _required(fields: Fields, name: str) -> str:
 
 
 def _is_number(value: object) -> bool:
-    return type(value) in (int, float) and math.isfinite(cast(float, value))
+    most = sys.float_info.max  # JSON has integers beyond it
+    return type(value) in (int, float) and -most <= cast(float, value) <= most

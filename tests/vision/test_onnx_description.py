@@ -83,6 +83,8 @@ def test_everything_can_be_said() -> None:
         ("{}", "`kind` must be one of CLASSIFICATION, DETECTION, and is missing"),
         (json.dumps(CLASSES | {"kind": []}), r"`kind` must be one of .*, and is \[\]"),
         (json.dumps(CLASSES | {"more": 1}), "`more` is not known"),
+        (json.dumps(CLASSES | {"x\0y": 1}), r"`x\\x00y` is not known"),
+        (json.dumps(CLASSES | {"input": SIZE | {"x\ud800y": 1}}), r"`input.x\\ud800y` is not known"),
         (json.dumps(CLASSES | {"labels": []}), r"`labels` must be a list of 1 to 10,000 names, and is \[\]"),
         (json.dumps(CLASSES | {"labels": ["a", "a"]}), "`labels` must have each name once, and has 'a' 2 times"),
         (json.dumps(CLASSES | {"labels": ["a", 5]}), r"`labels\[1\]` must be a text of 1 to 100 characters, and is 5"),
@@ -105,6 +107,9 @@ def test_everything_can_be_said() -> None:
             r"`input.mean` must be a number, or a list of three, and is \[1, 2\]",
         ),
         (json.dumps(CLASSES | {"input": SIZE | {"std": [1, 2, 0]}}), "`input.std` must not be 0"),
+        (json.dumps(CLASSES | {"input": SIZE | {"std": 10**400}}), "`input.std` must be a number, .* and is 1000"),
+        (json.dumps(CLASSES | {"input": SIZE | {"mean": -(10**400)}}), "`input.mean` must be a number, .* is -1000"),
+        (json.dumps(CLASSES | {"input": SIZE | {"width": 10**400}}), "`input.width` must be a whole number .* is 1000"),
         (
             json.dumps(CLASSES | {"input": SIZE | {"std": float("nan")}}),
             "`input.std` must be a number, or a list of three, and is nan",
@@ -118,6 +123,10 @@ def test_everything_can_be_said() -> None:
         (
             json.dumps(BOXES | {"output": {"format": "YOLO", "iou": 2}}),
             "`output.iou` must be a number from 0 to 1, or null, and is 2",
+        ),
+        (
+            json.dumps(BOXES | {"output": {"format": "YOLO", "iou": 10**400}}),
+            "`output.iou` must be a number from 0 to 1, or null, and is 1000",
         ),
         (
             json.dumps(BOXES | {"output": {"format": "YOLO", "scores": "LOGITS"}}),

@@ -142,7 +142,7 @@ async def test_boxes_are_on_the_upright_image(tmp_path: Path) -> None:
         (colors(), CLASSES | {"input": {"width": 9, "height": 8}}, r"shape \[1, 3, 8, 8\], and \[1, 3, 8, 9\] is"),
         (colors(), CLASSES | {"input": CLASSES["input"] | {"layout": "NHWC"}}, "is described"),  # type: ignore[operator]
         (colors(), CLASSES | {"input": CLASSES["input"] | {"name": "x"}}, "has the inputs image: `input.name`"),  # type: ignore[operator]
-        (colors(), CLASSES | {"labels": []}, "`labels` is a list"),
+        (colors(), CLASSES | {"labels": []}, "`labels` must be a list"),
     ],
 )
 async def test_a_model_that_cannot_be_used_is_refused(
