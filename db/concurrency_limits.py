@@ -64,8 +64,9 @@ class Turns:
     def __init__(self, steps: int = 200) -> None:
         self._steps = self._left = steps
 
-    async def step(self) -> None:
-        self._left -= 1
+    async def step(self, count: int = 1) -> None:
+        """`count`: as how many it counts, where it takes longer than others."""
+        self._left -= count
         if self._left <= 0:
             self._left = self._steps
             await asyncio.sleep(0)

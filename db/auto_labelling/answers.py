@@ -12,6 +12,8 @@ from db.jobs import LabelWarning
 from db.labelling.labels import LabelReference
 
 MAX_GUESSES: Final = 1_000  # of one sample: the surest
+MAX_READ: Final = 5_000  # of what a model says of one sample: the first
+MAX_PROBLEMS: Final = 20  # of one sample; how many more there are is said
 MAX_PROBLEM: Final = 200  # characters of a sentence that cannot be stored as it is
 MAX_LABEL: Final = 64  # characters of a name that a warning names
 
@@ -46,12 +48,21 @@ class Answer:
     @property
     def warnings(self) -> list[tuple[str, str]]:
         """Of the job: the path with each problem."""
-        stored = (each if is_storable(each) else excerpt(each, MAX_PROBLEM) for each in self.problems)
+        told = list(self.problems[:MAX_PROBLEMS])
+        if len(self.problems) > MAX_PROBLEMS:
+            told.append(f"{len(self.problems) - MAX_PROBLEMS:,} more problems of the model's answer are not listed.")
+        stored = (each if is_storable(each) else excerpt(each, MAX_PROBLEM) for each in told)
         return [(self.sample.path, each) for each in stored]
 
     @classmethod
     def failed(cls, sample: JobSample, problem: str) -> "Answer":
         return cls(sample, problems=(problem,), is_answered=False)
+
+
+def note_length(count: int, problems: list[str], *, what: str = "annotations", most: int = MAX_READ) -> None:
+    """Of what a model says of a sample: more than is read of it is not even looked at."""
+    if count > most:
+        problems.append(f"The model's answer about it has {count:,} {what}; the first {most:,} were read.")
 
 
 class SuggestingModel(Protocol):

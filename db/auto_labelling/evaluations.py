@@ -16,9 +16,10 @@ from db.auto_labelling.answers import MAX_GUESSES, Answer, Guess, SuggestingMode
 from db.auto_labelling.batches import Batches
 from db.auto_labelling.comparison import Compared, Findings, Mark
 from db.auto_labelling.job_samples import LabelledDataset
+from db.concurrency_limits import Turns
 from db.formats import shapes
 from db.formats.names import nfc
-from db.jobs import Batch
+from db.jobs import Batch, LabelWarning
 from db.postgres import sql
 from db.vision import HALF
 
@@ -77,7 +78,15 @@ async def evaluate(batches: Batches, dataset: LabelledDataset, model: Suggesting
         rows = await sql.run(reader, SQL.labels, dataset_id=dataset.id)
     ids = {row["name"]: row["id"] for row in rows}
     names = {row["id"]: row["name"] for row in rows if confined is None or row["id"] in confined}
-    said = {each.sample.id: _said(each, ids, names) for each in answers if each.is_answered}
+    said, unknown, known, turns = dict[int, list[Mark]](), list[LabelWarning](), dict[int, Answer](), Turns()
+    for answer in answers:
+        await turns.step(len(answer.guesses))
+        if answer.is_answered:
+            said[answer.sample.id] = _said(answer, ids, names)
+        if len(answer.guesses) < MAX_GUESSES:
+            known[answer.sample.id] = _without_warnings(answer, ids)
+        sure = (each for each in answer.guesses if each.confidence >= job.arguments["min_confidence"])
+        unknown += (each.unknown(answer.sample.path) for each in sure if _label(each, ids) is None)
     actual = await _actual(batches, dataset, list(said), names)
     compared = await asyncio.to_thread(_compared, dataset.type, actual, said, takes_one=takes_one, least=least)
 
@@ -85,12 +94,11 @@ async def evaluate(batches: Batches, dataset: LabelledDataset, model: Suggesting
         batch.totals["scanned"] = model.read_count
         for answer in answers:
             batch.warnings += answer.warnings
-            for guess in answer.guesses:
-                if guess.confidence >= job.arguments["min_confidence"] and _label(guess, ids) is None:
-                    batch.warn_label(guess.unknown(answer.sample.path))
+        for each in unknown:
+            batch.warn_label(each)
 
     await note(batches, comparison.findings(compared, names) if compared else None, warn=warn)
-    return {each.sample.id: _without_warnings(each, ids) for each in answers if len(each.guesses) < MAX_GUESSES}
+    return known
 
 
 def _surest(answer: Answer) -> Answer:
@@ -121,8 +129,9 @@ async def _actual(
     """What people put on each of the samples; those that have no label any more are left out."""
     async with batches.database.reading() as reader:
         rows = await sql.run(reader, SQL.confirmed, dataset_id=dataset.id, samples=samples)
-    found: dict[int, list[Mark]] = {}
+    found, turns = dict[int, list[Mark]](), Turns()
     for row in rows:
+        await turns.step()
         marks = found.setdefault(row["sample_id"], [])
         if row["label_id"] in names:
             shape = None if row["shape"] is None else shapes.from_json(orjson.loads(row["shape"]))

@@ -26,6 +26,7 @@ log = logging.getLogger(__name__)
 
 CONNECT: Final = 5.0  # seconds
 MAX_ANSWER: Final = 32 * 1024 * 1024  # bytes
+MAX_VALUES: Final = 500_000  # in an answer: the event loop waits while they are made, a tenth of a second
 PIECE: Final = 64 * 1024
 PAUSES: Final = (1.0, 4.0)  # seconds before a request is repeated
 BUSY: Final = frozenset({429, 502, 503, 504})  # statuses after which a request is repeated
@@ -113,6 +114,9 @@ async def _whole(response: "aiohttp.ClientResponse") -> bytes:
 
 
 def _json(data: bytes) -> Any:
+    """Every value but the first of its list or object has a comma before it."""
+    if data.count(b",") > MAX_VALUES:
+        raise Unanswered(f"The model's answer has more than {MAX_VALUES:,} values.")
     try:
         return orjson.loads(data)
     except orjson.JSONDecodeError:

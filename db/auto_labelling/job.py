@@ -20,7 +20,7 @@ from db.auto_labelling.image_bytes import open_images
 from db.auto_labelling.job_samples import JobSample, LabelledDataset
 from db.auto_labelling.models import BuiltInModel, HttpModel, OnnxModel
 from db.auto_labelling.requests import model_of
-from db.concurrency_limits import one_ahead
+from db.concurrency_limits import Turns, one_ahead
 from db.errors import DomainError
 from db.formats.decoding import Decoders
 from db.formats.names import nfc
@@ -171,13 +171,13 @@ class Labelling:
         confined = self.job.arguments["label_ids"]
         known = {row["name"]: row["id"] for row in rows}
         allowed = {row["id"] for row in rows if confined is None or row["id"] in confined}
-        made: dict[str, list[SampleSuggestions]] = {}
+        made, turns = dict[str, list[SampleSuggestions]](), Turns()
         for answer in written.answers:
             batch.warnings += answer.warnings
             if not answer.is_answered:
                 batch.counts["skipped"] += 1
                 continue
-            suggestions = self._suggestions(batch, answer, known, allowed)
+            suggestions = await self._suggestions(batch, answer, known, allowed, turns)
             made.setdefault(answer.version, []).append(SampleSuggestions(answer.sample.id, suggestions))
         for version, samples in made.items():
             await self._suggest_as(batch, ModelName(self.model.name, version), samples)
@@ -203,14 +203,15 @@ class Labelling:
             version=name.version,
         )
 
-    def _suggestions(
-        self, batch: Batch, answer: Answer, known: Mapping[str, int], allowed: set[int]
+    async def _suggestions(
+        self, batch: Batch, answer: Answer, known: Mapping[str, int], allowed: set[int], turns: Turns
     ) -> list[Suggestion]:
         """The surest first; each label of the whole image once, and each shape with a label."""
         least: float = self.job.arguments["min_confidence"]
         found: dict[tuple[int, object], Suggestion] = {}
         sure = [guess for guess in answer.guesses if guess.confidence >= least]
         for guess in sorted(sure, key=lambda guess: -guess.confidence):
+            await turns.step()
             label = guess.label if isinstance(guess.label, int) else known.get(nfc(guess.label))
             if label is None:
                 batch.warn_label(guess.unknown(answer.sample.path))

@@ -5,10 +5,11 @@ What their implementations differ in: `/setup` is missing in some; some answer a
 the score is at each result, or at all of them together; a task may have several predictions.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+import asyncio
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from db.auto_labelling.answers import Answer, Guess
+from db.auto_labelling.answers import MAX_READ, Answer, Guess, note_length
 from db.auto_labelling.http_client import Client, Unanswered
 from db.auto_labelling.image_urls import ImageUrls
 from db.auto_labelling.job_samples import JobSample, LabelledDataset
@@ -21,6 +22,7 @@ from db.jobs import Claim
 
 CONTROLS: Final = {"OBJECT_DETECTION": ("RectangleLabels",), "IMAGE_SEGMENTATION": ("PolygonLabels",)}
 MISSING: Final = frozenset({404, 405, 501})  # statuses of a path that a backend does not have
+MAX_PREDICTIONS: Final = 100  # of one task
 UNKNOWN_SIZE: Final = Raster(1, 1)
 
 
@@ -74,20 +76,25 @@ class LabelStudioProtocol:
         if not isinstance(results, list) or len(results) > len(samples):
             raise Unanswered("The model's answer has no list `results` with one item for each task.")
         pairs = zip(samples, results, strict=False)
-        return [answer for sample, result in pairs for answer in self._answers(sample, result)]
+        return [await asyncio.to_thread(self._answer, sample, result) for sample, result in pairs]
 
-    def _answers(self, sample: JobSample, result: object) -> Iterator[Answer]:
+    def _answer(self, sample: JobSample, result: object) -> Answer:
         predictions = [each for each in (result if isinstance(result, list) else [result]) if each is not None]
         guesses, problems, version = list[Guess](), list[str](), self.version
-        for each in predictions:
+        note_length(len(predictions), problems, what="predictions", most=MAX_PREDICTIONS)
+        total = 0
+        for each in predictions[:MAX_PREDICTIONS]:
             if not isinstance(each, dict) or not isinstance(each.get("result", []), list):
                 problems.append("The model's answer about it is no prediction with a list `result`.")
                 continue
             version = as_version(each.get("model_version")) or version
-            some, wrong = self._guesses(sample, each)
+            results = each.get("result", [])
+            some, wrong = self._guesses(sample, {**each, "result": results[: max(MAX_READ - total, 0)]})
+            total += len(results)
             guesses += some
             problems += wrong
-        yield Answer(sample, guesses, problems, bool(guesses or not problems), version or FIRST_VERSION)
+        note_length(max(total, len(guesses)), problems)
+        return Answer(sample, guesses[:MAX_READ], problems, bool(guesses or not problems), version or FIRST_VERSION)
 
     def _guesses(self, sample: JobSample, prediction: Mapping[str, Any]) -> tuple[list[Guess], list[str]]:
         raster = sample.raster or UNKNOWN_SIZE

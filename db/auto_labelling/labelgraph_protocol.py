@@ -12,17 +12,19 @@ Shapes are in pixels of the image as it is stored, before any EXIF rotation, und
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from db.auto_labelling.answers import Answer, Guess
+from db.auto_labelling.answers import MAX_READ, Answer, Guess, note_length
 from db.auto_labelling.http_client import Client, Unanswered
 from db.auto_labelling.image_urls import ImageUrls
 from db.auto_labelling.job_samples import JobSample, LabelledDataset
 from db.auto_labelling.models import FIRST_VERSION, as_version
+from db.concurrency_limits import Turns
 from db.errors import Invalid
 from db.formats import shapes
 from db.formats.datasets.readers import values
 from db.formats.names import excerpt, quoted
 
 MAX_ERROR: Final = 200  # characters of a model's own sentence
+POINTS: Final = 4  # of a shape, which take as long as an annotation without one
 
 
 class LabelgraphProtocol:
@@ -44,7 +46,8 @@ class LabelgraphProtocol:
             raise Unanswered("The model's answer has no list `samples` of objects.")
         version = as_version(found.get("version")) or FIRST_VERSION
         by_id = {str(item.get("id")): item for item in items}
-        return [self._answer(each, by_id.get(str(each.id)), version) for each in samples]
+        turns = Turns()
+        return [await self._answer(each, by_id.get(str(each.id)), version, turns) for each in samples]
 
     def _asked(self, sample: JobSample) -> dict[str, Any]:
         asked: dict[str, Any] = {"id": str(sample.id), "path": sample.path, "url": self.urls.stored(sample)}
@@ -53,7 +56,7 @@ class LabelgraphProtocol:
             asked |= {"width": width, "height": height, "orientation": sample.raster.orientation}
         return asked
 
-    def _answer(self, sample: JobSample, item: Mapping[str, Any] | None, version: str) -> Answer:
+    async def _answer(self, sample: JobSample, item: Mapping[str, Any] | None, version: str, turns: Turns) -> Answer:
         if item is None:
             return Answer.failed(sample, "The model did not answer about it.")
         if item.get("error") is not None:
@@ -62,7 +65,9 @@ class LabelgraphProtocol:
         given, guesses, problems = item.get("annotations"), list[Guess](), list[str]()
         if not isinstance(given, list):
             return Answer.failed(sample, "The model's answer about it has no list `annotations`.")
-        for each in given:
+        note_length(len(given), problems)
+        for each in given[:MAX_READ]:
+            await turns.step(1 + _points(each.get("shape") if isinstance(each, dict) else None) // POINTS)
             try:
                 guesses.append(self._guess(sample, each))
             except Invalid as refused:
@@ -85,6 +90,14 @@ class LabelgraphProtocol:
             raise Invalid(f"`shape` must be a JSON object, and is {quoted(given)}.")
         if sample.raster is None:
             raise Invalid("The size of the image is not known, so shapes cannot be placed; sync the dataset.")
+        count = _points(given)
+        if count > shapes.MAX_POINTS:
+            raise shapes.too_many_points(count)
         width, height = sample.raster.size
         shape = shapes.clamped(shapes.from_json(given), width, height)
         return shapes.validated(shape, kind=self.dataset.type, width=width, height=height)
+
+
+def _points(shape: object) -> int:
+    points = shape.get("points") if isinstance(shape, dict) else None
+    return len(points) if isinstance(points, list) else 0

@@ -261,7 +261,11 @@ def _expect_form(shape: Shape) -> None:
         case Polyline(points) if len(set(points)) < 2:
             raise Invalid(f"A line must have at least 2 different points, and has {len(set(points))}.")
         case Polygon(points) | Polyline(points) if len(points) > MAX_POINTS:
-            raise Invalid(f"A shape must have at most {MAX_POINTS:,} points, and has {len(points):,}.", most=MAX_POINTS)
+            raise too_many_points(len(points))
+
+
+def too_many_points(count: int) -> Invalid:
+    return Invalid(f"A shape must have at most {MAX_POINTS:,} points, and has {count:,}.", most=MAX_POINTS)
 
 
 def extent(shape: Shape) -> tuple[float, float, float, float]:

@@ -46,6 +46,7 @@ async def test_a_request_gets_json_back() -> None:
         ({"status": 422}, Unanswered, "status 422"),
         ({"text": "no JSON"}, Unanswered, "not JSON"),
         ({"text": "x" * 5_000}, Unanswered, "longer than"),
+        ({"text": "[" + "1," * 600 + "1]"}, Unanswered, "more than 500 values"),
         ({"text": "{}", "headers": {"content-encoding": "gzip"}}, Unanswered, "compressed"),
         ({"status": 302, "headers": {"location": "/elsewhere"}}, ModelUnavailable, "redirects"),
         ({"status": 307, "headers": {"location": "http://169.254.169.254/"}}, ModelUnavailable, "redirects"),
@@ -57,6 +58,7 @@ async def test_what_cannot_be_used_is_told_at_once(
     response: dict[str, Any], error: type[Exception], sentence: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(http_client, "MAX_ANSWER", 4_096)
+    monkeypatch.setattr(http_client, "MAX_VALUES", 500)
     async with asked(lambda *_: web.Response(**response)) as (client, served):
         with pytest.raises(error, match=sentence):
             await client.request("GET", "/health")

@@ -1,5 +1,6 @@
 """What models behind HTTP are asked, and how their answers are understood, without a server."""
 
+import asyncio
 import json
 from collections.abc import Sequence
 from dataclasses import replace
@@ -8,7 +9,7 @@ from typing import Any, cast
 import pytest
 
 from db.auto_labelling.allowed import AllowedModels, ModelHost
-from db.auto_labelling.answers import Answer, Guess
+from db.auto_labelling.answers import MAX_PROBLEMS, MAX_READ, Answer, Guess
 from db.auto_labelling.http_client import Client, Unanswered
 from db.auto_labelling.image_urls import ImageUrls
 from db.auto_labelling.job_samples import JobSample, LabelledDataset
@@ -231,6 +232,30 @@ async def test_a_bad_item_is_a_problem_of_its_sample(item: dict[str, Any], probl
     answer = await asked(item)
     assert problem in " ".join(answer.problems)
     assert not answer.is_answered
+
+
+async def test_of_too_much_the_first_is_read_and_the_others_have_their_turns() -> None:
+    said = [{"label": "cat", "confidence": 1}] * (MAX_READ + 1)
+    cut = f"The model's answer about it has {MAX_READ + 1:,} annotations; the first {MAX_READ:,} were read."
+    answering = asyncio.create_task(asked({"annotations": said}))
+    turns = 0
+    while not answering.done():
+        await asyncio.sleep(0)
+        turns += 1
+    assert (len((await answering).guesses), (await answering).problems) == (MAX_READ, (cut,))
+    assert turns > MAX_READ / 1_000
+    [answer] = await predicted([[{"result": said[:-1]}, {"result": [box(0, 0, 1, 1)]}]])
+    assert (answer.guesses, answer.problems[1:]) == ([], [cut])
+    points = {"type": "Polygon", "points": [{"x": 1}] * 10_001}
+    answer = await asked({"annotations": [{"label": "cat", "confidence": 1, "shape": points}]}, "IMAGE_SEGMENTATION")
+    assert "10,001" in answer.problems[0]
+
+
+async def test_a_few_problems_of_a_sample_are_told() -> None:
+    said = [{"label": "cat", "confidence": confidence} for confidence in range(2, 3 + MAX_PROBLEMS + 1)]
+    warnings = (await asked({"annotations": said})).warnings
+    assert len(warnings) == MAX_PROBLEMS + 1
+    assert warnings[-1][1].startswith("2 more problems")
 
 
 async def test_a_classification_takes_no_shapes() -> None:
