@@ -156,20 +156,6 @@ def test_csv_reports_lines_and_refuses_what_it_is_not(monkeypatch: pytest.Monkey
     assert "is not CSV" in refused("CSV", {"a.csv": 'path,label\n"a.jpg'})
 
 
-def test_csv_in_other_encodings() -> None:
-    text = "path,label\n图.jpg,狗\n"
-    for encoding in ("utf-16", "utf-8-sig"):
-        assert labelled(only("CSV", {"a.csv": text.encode(encoding)})) == [("狗", None)]
-    texts = [("Zélle", "latin-1"), ("клетка", "cp1251"), ("細胞", "shift-jis"), ("狗", "gb18030")]
-    for label, encoding in texts:
-        wrong = "path,label\na.jpg,cat\n" * 10_000 + f"a.jpg,{label}\n"
-        assert "a.csv: Line 20001 is not text in UTF-8" in refused("CSV", {"a.csv": wrong.encode(encoding)})
-        names = f"cell\n{label}\n".encode(encoding)
-        message = refused("YOLO", {"labels/a.txt": "0 .5 .5 .1 .1\n", "classes.txt": names})
-        assert "classes.txt: Line 2 is not text in UTF-8" in message
-    assert "Line 2 is not text in UTF-16" in refused("CSV", {"a.csv": text.encode("utf-16")[:-1]})
-
-
 # -- JSON Lines
 
 

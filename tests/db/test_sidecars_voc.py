@@ -223,7 +223,8 @@ def test_segmentation_takes_polygons_alone_and_opens_closed_ones() -> None:
     ("encoding", "declared"),
     [
         ("utf-8", None), ("utf-8-sig", "utf-8"), ("utf-16", "utf-16"), ("gb18030", "GBK"), ("gb18030", "gb2312"),
-        ("gb18030", "UTF-8"), ("gb18030", None), ("big5", "Big5"), ("utf-8", "gbk"), ("utf-8", "no-such-encoding"),
+        ("gb18030", "UTF-8"), ("gb18030", None), ("big5", "Big5"), ("utf-8", "us-ascii"), ("utf-8", "utf-16"),
+        ("euc-jp", "EUC-JP"), ("shift_jis", "Shift_JIS"), ("utf-16", "no-such-encoding"),
     ],
 )  # fmt: skip
 def test_reads_it_in_the_encoding_it_is_in(encoding: str, declared: str | None) -> None:
@@ -235,9 +236,30 @@ def test_reads_it_in_the_encoding_it_is_in(encoding: str, declared: str | None) 
     assert [problem.message for problem in sidecar.problems] == [GUESSED] * is_guessed
 
 
-def test_latin_1_is_read_where_it_is_named() -> None:
-    text = f'<?xml version="1.0" encoding="ISO-8859-1"?><annotation><folder>café</folder>{thing()}</annotation>'
-    assert parse(text.encode("latin-1")).labels == ("cat",)
+@pytest.mark.parametrize(
+    ("encoding", "data", "label"),
+    [
+        ("ISO-8859-1", b"caf\xe9", "café"),
+        ("windows-1251", "клетка".encode("cp1251"), "клетка"),
+        ("gb18030", b"\xc3\xa8", "猫"),
+        ("GBK", b"\xc3\xa8", "猫"),
+        ("iso-8859-1", b"\xc3\xa9", "Ã©"),
+    ],
+)
+def test_the_encoding_that_is_named_goes_before_utf_8(encoding: str, data: bytes, label: str) -> None:
+    prologue = f'<?xml version="1.0"\r\nencoding="{encoding}"?>'.encode()
+    sidecar = parse(prologue + file(thing(name="@")).replace(b"@", data), None)
+    assert sidecar.labels == (label,)
+    assert ["in UTF-8, too" in each.message for each in sidecar.problems] == [True] * data.startswith(b"\xc3")
+
+
+@pytest.mark.parametrize("name", ["no-such-encoding", "rot13", "zlib", "utf-7", "punycode", "unicode_escape", "mbcs"])
+def test_an_encoding_that_is_not_known_is_refused_by_its_name(name: str) -> None:
+    sidecar = parse(f"<?xml version='1.0' encoding='{name}'?>".encode() + file(thing()))
+    assert sidecar.annotations is None
+    assert [each.message for each in sidecar.problems] == [
+        f"The file names the encoding `{name}`, which is not read; save it as UTF-8."
+    ]
 
 
 @pytest.mark.parametrize(

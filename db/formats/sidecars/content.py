@@ -1,13 +1,16 @@
 """What sidecars say, whatever their format, and how their bytes are text.
 
-Nobody says reliably how a file is encoded. A byte order mark decides; then strict UTF-8; then what the file itself
-names, where it can; then, of label files next to images, GB18030, which Chinese editors write, with a warning. What is
-none of these is refused rather than guessed: every file is valid Latin-1, and no file is meant as that without saying
-so.
+Nobody says reliably how a file is encoded. A byte order mark decides; then what the file itself names, where it can;
+then strict UTF-8; then, of label files next to images that name nothing else, GB18030, which Chinese editors write,
+with a warning. What is none of these is refused rather than guessed: every file is valid Latin-1, and no file is meant
+as that without saying so.
 """
 
 import codecs
+import re
 from dataclasses import dataclass, replace
+from encodings import normalize_encoding
+from encodings.aliases import aliases
 from operator import attrgetter
 from typing import Final
 
@@ -25,6 +28,16 @@ UNCLEAR: Final = (
     "stored or on the rotated image; they were read as pixels of the stored image."
 )
 GUESSED: Final = "The file is not UTF-8; it was read as GB18030. If its labels look odd, save it as UTF-8."
+IN_UTF_8_TOO: Final = (
+    "The file was read in `{}`, the encoding that it names, but it is text in UTF-8, too. If its labels look odd, "
+    "correct what it names."
+)
+DECLARATION: Final = re.compile(rb"""\s*<\?xml\s[^>]{0,80}?encoding\s*=\s*["']([A-Za-z0-9._-]{1,40})["']""")
+# Of Python's encodings those with another name, and so neither `punycode` nor `unicode_escape`. It keeps each name that
+# it was ever asked for, so it is only asked for these. UTF-7 is left out, as browsers do.
+ENCODINGS: Final = frozenset({*aliases, *aliases.values(), "cp737", "cp874", "koi8_t", "koi8_u"})
+LARGER: Final = {"gb2312": "gb18030", "gbk": "gb18030"}  # what is called so is often in the other one, which has it all
+UTF_32_MARKS: Final = (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)  # of which the first begins as that of UTF-16
 BYTE_ORDER_MARKS: Final = (
     (codecs.BOM_UTF8, "utf-8"),
     (codecs.BOM_UTF16_LE, "utf-16-le"),
@@ -113,20 +126,42 @@ def useless(message: str, line: int = 0) -> Sidecar:
     return Sidecar(None, (Problem(line, message),))
 
 
+def declared_encoding(head: bytes) -> str | None:
+    """The encoding that a file of XML without a byte order mark names, by Python's name. None: it names none, or one in
+    which the bytes that name it would be others. Raises Invalid for one that is not known."""
+    found = DECLARATION.match(head)
+    if found is None:
+        return None
+    name = found[1].decode("ascii")
+    try:
+        codec = codecs.lookup(name) if normalize_encoding(name).lower() in ENCODINGS else None
+    except LookupError:  # of another operating system
+        codec = None
+    if codec is None or not codec._is_text_encoding or codec.name == "utf-7":
+        raise Invalid(f"The file names the encoding `{name}`, which is not read; save it as UTF-8.")
+    encoding = LARGER.get(codec.name, codec.name)
+    return encoding if found[0].decode(encoding, "replace") == found[0].decode("ascii") else None
+
+
 def decoded(data: bytes, *, named: str | None = None, guesses: list[Problem] | None = None) -> str | None:
     """The text of a file, or None. `named`: the encoding that the file names for itself. Where `guesses` are taken,
-    what is neither may be GB18030, which is noted in them."""
+    what is in no encoding that it may be in may be GB18030, which is noted in them."""
+    if data.startswith(UTF_32_MARKS):
+        return None
     for mark, encoding in BYTE_ORDER_MARKS:
         if data.startswith(mark):
             return _decoded_strictly(data[len(mark) :], encoding)
     if b"\0" in data:  # UTF-16 without a mark, which GB18030 would read as rubbish
         return None
-    for encoding in filter(None, ("utf-8", named)):
-        if (text := _decoded_strictly(data, encoding)) is not None:
-            return text
-    text = None if guesses is None else _decoded_strictly(data, "gb18030")
-    if guesses is not None and text is not None:
-        guesses.append(Problem(0, GUESSED))
+    text = _decoded_strictly(data, "utf-8")
+    if named not in (None, "utf-8") and (other := _decoded_strictly(data, named)) is not None:
+        if text is not None and text != other and guesses is not None:
+            guesses.append(Problem(0, IN_UTF_8_TOO.format(named)))
+        return other
+    if text is None and named in (None, "utf-8") and guesses is not None:
+        text = _decoded_strictly(data, "gb18030")
+        if text is not None:
+            guesses.append(Problem(0, GUESSED))
     return text
 
 

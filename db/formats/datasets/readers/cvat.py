@@ -20,12 +20,12 @@ from db.formats.annotations import ATTRIBUTES, Attributes, ParsedAnnotation
 from db.formats.datasets.cvat import NO_SPLIT
 from db.formats.datasets.readers import masks, turned, values
 from db.formats.datasets.readers.grouping import MAX_WEIGHT
+from db.formats.datasets.readers.lines import xml_pieces
 from db.formats.datasets.reading import MAX_ANNOTATIONS, Files, ImageRecord, Place, Problem, ReadOptions, Usage, opened
 from db.formats.names import excerpt, quoted
 from db.formats.shapes import BoundingBox, Point, Polygon, Polyline, Position, Shape
 
-PIECE: Final = 64 * 1024  # bytes that are read at once
-MAX_QUIET: Final = 4 * 1024 * 1024  # bytes without the end of an element
+MAX_QUIET: Final = 4 * 1024 * 1024  # characters without the end of an element
 MAX_DEPTH: Final = 16
 MAX_TEXT: Final = 256  # characters of an attribute's value
 MAX_NAMES: Final = 100  # of attributes that are reported
@@ -48,10 +48,10 @@ def _read(file: BinaryIO, name: str, options: ReadOptions) -> Iterator[ImageReco
     parser.setContentHandler(reader)
     quiet = 0
     try:
-        while data := file.read(PIECE):
+        for text in xml_pieces(file):
             events = reader.events
-            parser.feed(data)
-            quiet = quiet + len(data) if reader.events == events else 0
+            parser.feed(text)
+            quiet = quiet + len(text) if reader.events == events else 0
             if quiet > MAX_QUIET:
                 raise Invalid(f"{name}: An element has more than {MAX_QUIET // 1024 // 1024} MiB.")
             yield from reader.found

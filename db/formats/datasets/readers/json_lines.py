@@ -19,7 +19,7 @@ from db.formats.annotations import ATTRIBUTES, Attributes, ParsedAnnotation
 from db.formats.datasets import usages
 from db.formats.datasets.readers import values
 from db.formats.datasets.readers.labels_csv import meanings
-from db.formats.datasets.readers.lines import TOO_LONG, byte_lines
+from db.formats.datasets.readers.lines import TOO_LONG, byte_lines, refuse_what_is_not_utf8
 from db.formats.datasets.reading import MAX_ANNOTATIONS, Files, ImageRecord, Problem, ReadOptions, opened
 from db.formats.names import quoted
 from db.formats.paths import suffix
@@ -55,6 +55,7 @@ def _read(file: BinaryIO, name: str, options: ReadOptions) -> Iterator[ImageReco
         try:
             found = orjson.loads(line)
         except orjson.JSONDecodeError:
+            refuse_what_is_not_utf8(line, number)
             found = None
         if isinstance(found, dict):
             has_object = True

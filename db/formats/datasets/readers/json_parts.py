@@ -5,6 +5,7 @@ A parser that builds values as it goes (ijson) has no limit to their size or dep
 an element that is no JSON is a problem of that element.
 """
 
+import codecs
 import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from typing import Any, BinaryIO, Final
 import orjson
 
 from db.errors import Invalid
+from db.formats.datasets.readers.lines import NOT_UTF_8, refuse_what_is_not_utf8
 
 PIECE: Final = 1024 * 1024  # bytes that are read at once
 MAX_ELEMENT: Final = 16 * 1024 * 1024  # bytes
@@ -42,6 +44,7 @@ class Part:
         try:
             found = orjson.loads(self.data)
         except orjson.JSONDecodeError:
+            refuse_what_is_not_utf8(self.data, 1)
             found = None
         if not isinstance(found, dict):
             raise Invalid("This is not a JSON object.")
@@ -55,9 +58,15 @@ def parts(file: BinaryIO, keys: Collection[str] = ("",), seen: set[str] | None =
     head = b""
     while len(head) < len(MARK) and (data := file.read(len(MARK) - len(head))):
         head += data
-    yield from splitter.feed(head.removeprefix(MARK))
-    while data := file.read(PIECE):
+    decoder, line, data = codecs.getincrementaldecoder("utf-8")(), 1, head.removeprefix(MARK)
+    while data:
+        try:
+            decoder.decode(data)
+        except UnicodeDecodeError as wrong:
+            raise Invalid(NOT_UTF_8.format(line + wrong.object.count(b"\n", 0, wrong.start))) from None
+        line += data.count(b"\n")
         yield from splitter.feed(data)
+        data = file.read(PIECE)
     splitter.end()
 
 

@@ -72,6 +72,7 @@ RETINANET: Final = ("path", "left", "top", "right", "bottom", "label")
 UNESCAPED: Final = re.compile("'['=+\\-@\t\r\n]")  # what `'` is put before, for spreadsheets
 EDGES: Final = ("left", "top", "right", "bottom")
 SIDES: Final = ("x", "y", "across", "down")
+LONE_CR: Final = "there is a carriage return in it, outside of quotation marks, and no line feed behind that"
 TRUE, FALSE = ("true", "1", "yes"), ("false", "0", "no")
 
 
@@ -283,7 +284,8 @@ def _rows(file: BinaryIO) -> Iterator[tuple[int, list[str]]]:
         except StopIteration:
             return
         except csv.Error as wrong:
-            raise Invalid(f"Line {line} is not CSV: {str(wrong).partition(' - ')[0]}.") from None
+            reason = LONE_CR if "new-line" in str(wrong) else str(wrong)
+            raise Invalid(f"Line {line} is not CSV: {reason}.") from None
         yield line, row
 
 

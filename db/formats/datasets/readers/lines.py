@@ -5,12 +5,15 @@ from collections.abc import Iterator
 from typing import BinaryIO, Final
 
 from db.errors import Invalid
-from db.formats.sidecars.content import BYTE_ORDER_MARKS
+from db.formats.sidecars.content import BYTE_ORDER_MARKS, UTF_32_MARKS, declared_encoding
 
 HEAD: Final = 64 * 1024  # bytes by which the encoding is known
 MAX_LINE: Final = 16 * 1024 * 1024  # bytes
 TOO_LONG: Final = f"A line has at most {MAX_LINE // 1024 // 1024} MiB; this one was not read."
 NOT_TEXT: Final = "Line {} is not text in {}; save the file as UTF-8, or as UTF-16 with a byte order mark."
+NOT_UTF_8: Final = "Line {} is not text in UTF-8; save the file as UTF-8."
+UTF_32: Final = "The file is text in UTF-32, which is not read; save it as UTF-8."
+XML_STARTS: Final = ((b"<\0", "utf-16-le"), (b"\0<", "utf-16-be"))  # without a byte order mark
 
 
 def byte_lines(file: BinaryIO) -> Iterator[tuple[int, bytes | None]]:
@@ -32,9 +35,11 @@ def text_lines(file: BinaryIO) -> Iterator[str]:
     encoding, length = encoding_of(file.read(HEAD))
     file.seek(length)
     decoder = codecs.getincrementaldecoder(encoding)()
-    text, number = "", 0
+    text, number, end = "", 0, ""
     while data := file.read(HEAD):
-        *lines, text = (text + _decoded(decoder, data, number)).split("\n")
+        text += _decoded(decoder, data, number)
+        end = end or ("\r" if "\r" in text[:-1] and "\n" not in text else "\n")  # the former as old programs write
+        *lines, text = text.split(end)
         for line in lines:
             yield f"{line}\n"
         number += len(lines)
@@ -45,9 +50,38 @@ def text_lines(file: BinaryIO) -> Iterator[str]:
         yield text
 
 
+def refuse_what_is_not_utf8(data: bytes, line: int) -> None:
+    """`data` begins with this line of a file. Raises Invalid."""
+    try:
+        data.decode()
+    except UnicodeDecodeError as wrong:
+        raise Invalid(NOT_UTF_8.format(line + data.count(b"\n", 0, wrong.start))) from None
+
+
+def xml_pieces(file: BinaryIO) -> Iterator[str]:
+    """A file of XML as text: in the encoding of its byte order mark, or else in the one that it names, or else UTF-8.
+    Raises Invalid."""
+    head = file.read(HEAD)
+    encoding, length = next(((name, 0) for start, name in XML_STARTS if head.startswith(start)), ("", 0))
+    if not encoding:
+        encoding, length = encoding_of(head)
+        encoding = (None if length else declared_encoding(head)) or encoding
+    file.seek(length)
+    decoder = codecs.getincrementaldecoder(encoding)()
+    number = 0
+    while data := file.read(HEAD):
+        text = _decoded(decoder, data, number)
+        number += text.count("\n")
+        yield text
+    if rest := _decoded(decoder, b"", number):
+        yield rest
+
+
 def encoding_of(head: bytes) -> tuple[str, int]:
     """Of a file that begins like this, and the length of its byte order mark. Raises Invalid for one that is no
     text."""
+    if head.startswith(UTF_32_MARKS):
+        raise Invalid(UTF_32)
     for mark, encoding in BYTE_ORDER_MARKS:
         if head.startswith(mark):
             return encoding, len(mark)
@@ -61,5 +95,9 @@ def _decoded(decoder: codecs.IncrementalDecoder, data: bytes, lines: int) -> str
     try:
         return decoder.decode(data, final=not data)
     except UnicodeDecodeError as wrong:
-        line = lines + 1 + wrong.object[: wrong.start].decode(wrong.encoding).count("\n")
-        raise Invalid(NOT_TEXT.format(line, "UTF-16" if "16" in wrong.encoding else "UTF-8")) from None
+        is_wide = "16" in wrong.encoding
+        before = wrong.object[: wrong.start]
+        text = before.decode(wrong.encoding if is_wide else "latin-1")
+        line = lines + 1 + (text.count("\n") or text.count("\r"))
+        name = "UTF-16" if is_wide else "UTF-8" if wrong.encoding == "utf-8" else "the encoding that the file names"
+        raise Invalid(NOT_TEXT.format(line, name)) from None

@@ -13,13 +13,11 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any, BinaryIO, Final
 
-import orjson
-
 from db.errors import Invalid
 from db.formats.annotations import ParsedAnnotation
 from db.formats.datasets import usages
-from db.formats.datasets.readers import json_lines, text_files, values
-from db.formats.datasets.readers.lines import text_lines
+from db.formats.datasets.readers import json_lines, json_parts, text_files, values
+from db.formats.datasets.readers.lines import refuse_what_is_not_utf8, text_lines
 from db.formats.datasets.readers.pairs import is_image, pairing, with_contents
 from db.formats.datasets.reading import Contained, Files, ImageRecord, Problem, ReadOptions, opened
 from db.formats.paths import stem, suffix
@@ -166,12 +164,9 @@ class _Shard:
         record = ImageRecord("?", location, usage=usages.in_path(self.name))  # unless its JSON says another
         if "json" in group.said:
             try:
-                found = orjson.loads(group.said["json"])
-            except orjson.JSONDecodeError:
-                found = None
-            if not isinstance(found, dict):
-                problem = Problem(f"{location}.json", "It is no JSON object.")
-                return replace(record, annotations=None, problems=(problem,))
+                found = json_parts.Part("", 0, group.said["json"]).object()
+            except Invalid as refused:
+                return replace(record, annotations=None, problems=(Problem(f"{location}.json", refused.message),))
             record = json_lines.record({"path": "?", **found}, self.name, f"{location}.json", self.options)
             if record.annotations:
                 return record
@@ -179,7 +174,8 @@ class _Shard:
             annotations, problems = text_files.labels(f"{location}.txt", group.said["txt"])
             return replace(record, annotations=annotations, problems=problems)
         if "cls" in group.said:
-            label = values.text(group.said["cls"].decode("utf-8", "surrogateescape"), "cls")
+            refuse_what_is_not_utf8(group.said["cls"], 1)
+            label = values.text(group.said["cls"].decode(), "cls")
             return replace(record, annotations=(ParsedAnnotation(self.classes.get(label) or label),))
         return record
 

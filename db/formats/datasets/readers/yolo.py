@@ -165,7 +165,7 @@ def _parsed(
         message = f"A label file is text of at most {MAX_BYTES // 1024 // 1024} MiB; it was not read."
         return None, [Problem(name, message)]
     annotations, problems, seen = list[ParsedAnnotation](), list[Problem](), set[str]()
-    for number, line in enumerate(text.split("\n"), start=1):
+    for number, line in enumerate(text.replace("\r\n", "\n").replace("\r", "\n").split("\n"), start=1):
         numbers = line.split()
         if not numbers:
             continue

@@ -5,22 +5,15 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Final
 
+from db.errors import Invalid
 from db.formats.annotations import ATTRIBUTES, Attributes, ParsedAnnotation
 from db.formats.names import LabelNameRefused, LabelNameRule, excerpt, label_name
 from db.formats.shapes import BoundingBox, Circle, Point, Polygon, Polyline, Position, Shape, extent
-from db.formats.sidecars.content import Problem, Sidecar, decoded, useless
+from db.formats.sidecars.content import Problem, Sidecar, declared_encoding, decoded, useless
 from db.formats.sidecars.voc.elements import Element, Wrong, read
 
 MAX_BYTES: Final = 1024 * 1024
 MAX_OBJECTS: Final = 10_000
-NAMED: Final = re.compile(rb"""\s*<\?xml\s[^>]{0,80}?encoding\s*=\s*["']([A-Za-z0-9._-]{1,40})["']""")
-ENCODINGS: Final[Mapping[str, str]] = {
-    "gb2312": "gb18030",
-    "gbk": "gb18030",
-    "big5": "big5",
-    "iso-8859-1": "latin-1",
-    "windows-1252": "cp1252",
-}
 NUMBER: Final = re.compile(r"[+-]?([0-9]{1,20}(\.[0-9]{0,40})?|\.[0-9]{1,40})([eE][+-]?[0-9]{1,3})?")
 SIZE: Final = re.compile(r"([0-9]{1,9})(\.0{1,9})?")
 MAX_POSE: Final = 64  # characters
@@ -34,9 +27,11 @@ def parse(data: bytes, rule: LabelNameRule | None = "STANDARD") -> Sidecar:
     the names of labels are returned as they are."""
     if len(data) > MAX_BYTES:
         return useless(f"A sidecar has at most {MAX_BYTES // 1024 // 1024} MiB; it was not read.")
-    named = NAMED.match(data)
-    encoding, guesses = ENCODINGS.get(named[1].decode("ascii").lower()) if named else None, list[Problem]()
-    text = decoded(data, named=encoding, guesses=guesses)
+    guesses = list[Problem]()
+    try:
+        text = decoded(data, named=declared_encoding(data), guesses=guesses)
+    except Invalid as refused:
+        return useless(refused.message)
     if text is None:
         return useless("The file is neither in UTF-8 nor in the encoding that it names; it was not read.")
     reader = _Reader(rule)
