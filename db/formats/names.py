@@ -120,6 +120,11 @@ def is_storable(text: str) -> bool:
     return UNSTORABLE.search(text) is None
 
 
+def storable(text: str, length: int = 10_000) -> str:
+    """As Postgres can store it, whatever it contains: what cannot be stored is escaped."""
+    return UNSTORABLE.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text[:length])
+
+
 def excerpt(text: str, length: int = 40) -> str:
     """The beginning of a client's text, for a message: on one line, encodable."""
     start = text[:length]

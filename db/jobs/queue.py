@@ -29,6 +29,7 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from db.errors import Conflict, Defect, DomainError, Unavailable
+from db.formats.names import storable
 from db.postgres import sql
 from db.postgres.engine import Database
 from db.postgres.models import Job
@@ -60,6 +61,7 @@ SERVED: Final = 100  # tokens that a worker remembers
 LOCK_CLASS: Final = 2  # of the workers' advisory locks
 ABILITY_CLASS: Final = 7  # of the locks that workers share which have an ability
 ABILITIES: Final[Mapping[Ability, int]] = {"VISION": 1}  # and the numbers of these locks
+MAX_INTEGER: Final = 2**53 - 1  # what every program reads from JSON as it is
 STOPPED: Final = "The server was stopped before the change was done, and nothing was changed. Send it again."
 CHANNEL: Final = "labelgraph"  # a job or a dataset changed
 QUEUE_CHANNEL: Final = "labelgraph_queue"  # a job was queued
@@ -260,13 +262,28 @@ async def _finish(
         epoch=epoch,
         status=status,
         error_code=error and error.code,
-        error_message=error and error.message,
-        error_details=error and orjson.dumps(error.details).decode(),
+        error_message=error and storable(error.message),
+        error_details=error and orjson.dumps(_storable_details(error.details)).decode(),
     )
     if finished is not None:
         await _clear_staging(session, job_id)
         await notify(session, "job", job_id)
     return finished is not None
+
+
+def _storable_details(value: Any) -> Any:
+    """What a file or another program said may be in them, whatever that was: nothing keeps a job from its end."""
+    match value:
+        case None | bool() | float():
+            return value
+        case int() if -MAX_INTEGER <= value <= MAX_INTEGER:
+            return value
+        case Mapping():
+            return {storable(str(name)): _storable_details(each) for name, each in value.items()}
+        case list() | tuple():
+            return [_storable_details(each) for each in value]
+        case _:
+            return storable(str(value))
 
 
 async def release(database: Database, claim: Claim, *, refund_attempt: bool, after: timedelta = timedelta(0)) -> bool:

@@ -6,10 +6,11 @@ from functools import partial
 from typing import Any, cast
 
 import asyncpg
+import orjson
 import pytest
 
 from db import jobs
-from db.errors import NotFound, StorageError
+from db.errors import Invalid, NotFound, StorageError
 from db.ingest import job_requests
 from db.jobs import Batch, Claim, Fenced, queue
 from db.postgres import sql
@@ -301,6 +302,24 @@ async def test_a_job_that_never_makes_progress_is_given_up_whatever_ends_it(data
     row = await dataset.job(job_id)
     assert (row["status"], row["error_code"]) == ("FAILED", "INTERNAL_ERROR")
     assert str(queue.MAX_CLAIMS) in row["error_message"]
+
+
+async def test_whatever_its_error_says_a_job_ends(dataset: DatasetFixture) -> None:
+    said = "a\x00b \ud800 \u202e"
+
+    async def refused(_: Claim) -> None:
+        raise Invalid(said, path=said, names=[said], count=2**70, inner={said: {said}})
+
+    async def broken(_: Claim) -> None:
+        raise ValueError(said)
+
+    for work in (refused, broken):
+        job = await claimed(dataset)
+        assert await jobs.run(dataset.database, job, work, stopping=asyncio.Event()) == "FAILED"
+        row = await dataset.job(job.id)
+        assert row["status"] == "FAILED"
+        assert work is broken or row["error_message"] == "a\\x00b \\ud800 \u202e"
+        assert work is broken or orjson.loads(row["error_details"])["names"] == ["a\\x00b \\ud800 \u202e"]
 
 
 async def test_a_job_that_makes_progress_is_claimed_as_often_as_it_takes(dataset: DatasetFixture) -> None:
