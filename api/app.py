@@ -151,7 +151,7 @@ async def _lifespan(
             limits=call_limits(limits),
             thumbnails=opened_thumbnails,
             stores=opened_stores,
-            models=allowed_models(settings),
+            models=allowed_models(settings, opened_stores.disks),
             uploads=ConcurrencyLimit(limits.uploads, limits.uploads // 2),
             checks=Checks(opened_decoders.check, asyncio.Semaphore(limits.uploads)),
             persisted_queries=PersistedQueries(limits.persisted_queries, trusted),

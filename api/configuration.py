@@ -6,7 +6,7 @@ from api.settings import Settings
 from db.auto_labelling.allowed import AllowedModels, ModelHost
 from db.formats import decoding
 from db.postgres import engine
-from db.storage import S3Config, Stores
+from db.storage import Disks, S3Config, Stores
 from db.storage.observed import Observe
 from db.storage.stores import open_stores
 
@@ -39,12 +39,13 @@ def decoding_limits(settings: Settings) -> decoding.Limits:
     )
 
 
-def allowed_models(settings: Settings) -> AllowedModels:
+def allowed_models(settings: Settings, disks: Disks) -> AllowedModels:
     base = settings.model_base_url
     return AllowedModels(
         hosts=tuple(map(ModelHost.parse, settings.model_hosts)),
         folders=settings.model_folders,
         base=None if base is None else base.rstrip("/"),
+        disks=disks,
     )
 
 

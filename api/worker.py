@@ -236,7 +236,7 @@ class Worker:
             case "IMPORT":
                 await imports.run(self.database, job, self.stores, self.image_limits)
             case "AUTO_LABEL":
-                allowed, seconds = allowed_models(self.settings), self.settings.timeouts.model
+                allowed, seconds = allowed_models(self.settings, self.stores.disks), self.settings.timeouts.model
                 secret = await self._secret()
                 tools = auto_labelling.Tools(self.stores, self.decoders, secret, allowed, seconds)
                 await auto_labelling.run(self.database, job, tools)

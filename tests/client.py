@@ -24,7 +24,7 @@ from db.identity.tokens import Identity, Scope
 from db.identity.urls import Signer
 from db.jobs.events import Events
 from db.postgres.engine import Database
-from db.storage import Stores
+from db.storage import Disks, Stores
 from db.storage.locations import AllowedLocations
 from schema import build_schema
 from schema.context import Context
@@ -133,7 +133,7 @@ class Direct:
             events=self.events or Events(self.database),
             limits=call_limits(self.settings.limits),
             stores=Stores(AllowedLocations(self.settings.allowed_roots)),
-            models=allowed_models(self.settings),
+            models=allowed_models(self.settings, Disks()),
             idempotency_key=key,
             request_hash=request_hash,
         )

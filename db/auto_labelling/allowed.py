@@ -1,6 +1,8 @@
 """Which models the server's owner allows: files below folders, and hosts of models behind HTTP."""
 
+import os
 import re
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Self
@@ -8,6 +10,7 @@ from urllib.parse import unquote, urlsplit
 
 from db.errors import Invalid
 from db.formats.names import excerpt, is_storable, quoted
+from db.storage import Disks
 
 PORTS: Final = {"http": 80, "https": 443}
 MAX_URL: Final = 2_000  # characters of a URL, or of a path
@@ -49,11 +52,13 @@ class Address:
 
 @dataclass(frozen=True, slots=True)
 class AllowedModels:
-    """`base`: the URL of this server as models behind HTTP reach it; None: as clients do."""
+    """`base`: the URL of this server as models behind HTTP reach it; None: as clients do. `disks`: whose threads read
+    files of models."""
 
     hosts: tuple[ModelHost, ...] = ()
     folders: tuple[Path, ...] = ()
     base: str | None = None
+    disks: Disks = field(default_factory=Disks, repr=False)
 
     def address(self, url: str) -> Address:
         """Raises Invalid for what is no URL, and for a host that the owner does not allow."""
@@ -78,17 +83,27 @@ class AllowedModels:
         )
         raise Invalid(message, path="model.http.url")
 
-    def file(self, path: str) -> Path:
-        """The file of a model, links followed, and whether it is there. Accesses the disk. Raises INVALID_PATH."""
+    async def file(self, path: str) -> Path:
+        """The file of a model, links followed; it is there. Raises INVALID_PATH, or StorageError where a disk does not
+        answer."""
         if not path or not is_storable(path) or len(path) > MAX_URL:
             message = f"`model.onnx.path` must be the path of an ONNX file, and is {quoted(path)}."
             raise Invalid(message, code="INVALID_PATH")
         for folder in self.folders:
-            file = (folder / path).resolve()
-            if file.is_relative_to(folder) and file.suffix.lower() == ".onnx" and file.is_file():
-                return file
+            found = await self.disks.resolving(str(folder / path)).run(_file, folder, path)
+            if found is not None:
+                return found
         message = (
             f"There is no ONNX file `{excerpt(path)}` below the folders that the server's owner allows; the setting "
             "LABELGRAPH_MODELS lists them."
         )
         raise Invalid(message, code="INVALID_PATH")
+
+
+def _file(folder: Path, path: str) -> Path | None:
+    """Accesses the disk."""
+    with suppress(OSError):  # a name that is too long, or a folder that may not be entered
+        file = Path(os.path.realpath(folder / path))
+        if file.is_relative_to(folder) and file.suffix.lower() == ".onnx" and file.is_file():
+            return file
+    return None

@@ -41,8 +41,9 @@ AnyModel = BuiltInModel | OnnxModel | HttpModel
 KINDS: Final[dict[type[AnyModel], str]] = {BuiltInModel: "BUILT_IN", OnnxModel: "ONNX", HttpModel: "HTTP"}
 
 
-def expect_usable(model: AnyModel, allowed: AllowedModels, kind: str) -> None:
-    """Raises Invalid where a model cannot suggest in a dataset of this type, or is not allowed. Accesses the disk."""
+async def expect_usable(model: AnyModel, allowed: AllowedModels, kind: str) -> None:
+    """Raises Invalid where a model cannot suggest in a dataset of this type, or is not allowed; StorageError where the
+    disk does not answer."""
     match model:
         case BuiltInModel() if kind != "IMAGE_CLASSIFICATION":
             message = (
@@ -51,7 +52,7 @@ def expect_usable(model: AnyModel, allowed: AllowedModels, kind: str) -> None:
             )
             raise Invalid(message, path="model.builtIn")
         case OnnxModel():
-            allowed.file(model.path)
+            await allowed.file(model.path)
         case HttpModel():
             allowed.address(model.url)
             if model.name is not None:

@@ -1,6 +1,5 @@
 """Models in ONNX files below the folders that the server's owner allows: each runs in a process of its own."""
 
-import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -99,14 +98,15 @@ async def open_model(
     allowed: AllowedModels,
 ) -> AsyncGenerator[OnnxSuggestions, None]:
     """Raises ModelUnavailable; INVALID_PATH where the file is not allowed any more; Invalid for a model that does not
-    fit the dataset."""
+    fit the dataset; StorageError where the disk does not answer."""
     from db.vision import VisionUnavailable, onnx_models
     from db.vision.onnx_file import ModelError
 
-    file = await asyncio.to_thread(allowed.file, model.path)
+    file = await allowed.file(model.path)
+    disk = allowed.disks.of(str(file))
     async with AsyncExitStack() as stack:
         try:
-            opened = await stack.enter_async_context(onnx_models.open_model(file))
+            opened = await stack.enter_async_context(onnx_models.open_model(file, run=disk.run))
         except (ModelError, VisionUnavailable) as error:
             raise ModelUnavailable(error.message) from error
         try:

@@ -1,6 +1,5 @@
 """Requests of clients for auto labelling: what is refused, and the job."""
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final
@@ -66,7 +65,7 @@ async def request(
     if dataset is None:
         raise no_such_dataset()
     _expect_numbers(asked)
-    await asyncio.to_thread(expect_usable, asked.model, allowed, dataset.type)
+    await expect_usable(asked.model, allowed, dataset.type)
     label_ids = await _label_ids(session, dataset_id, asked.labels)
     filter_ = asked.filter or WITHOUT_LABELS
     await _expect_samples(session, dataset_id, filter_, asked.limit)

@@ -8,15 +8,18 @@ import asyncio
 import json
 import math
 import os
+import stat
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from hashlib import sha256
+from io import FileIO
 from pathlib import Path
-from typing import Any, BinaryIO, Final
+from typing import Any, BinaryIO, Final, Protocol, TypeVar
 
 from db.formats.images import fitting
+from db.formats.names import excerpt
 from db.vision import onnx_description, require
 from db.vision.onnx_description import MAX_NAME, MAX_TEXT, Kind, ModelDescription
 from db.vision.onnx_file import ModelError
@@ -24,12 +27,22 @@ from db.vision.onnx_messages import DONE, HEADER, REQUEST, RESPONSE, TOO_MUCH
 
 ROOT: Final = Path(__file__).parents[2]
 CLOCK_FACTOR: Final = 4  # time by the clock that an image may take, in times of its processor time
+MODEL, DESCRIPTION = "The model", "The model's description"
 MAX_FILE: Final = 2**31 - 1  # bytes: what the format allows
+MAX_DESCRIPTION: Final = 4 * MAX_TEXT  # bytes
 MAX_MESSAGE: Final = 500  # characters
 MAX_RESPONSE: Final = 1_000_000  # bytes
 PROCESS_ERRORS: Final = (TimeoutError, OSError, asyncio.IncompleteReadError, ValueError, RecursionError)
 UNREADABLE: Final = "The model's process says what cannot be read."
-BLOCK: Final = 1 << 20
+BLOCK: Final = 8 << 20
+UNBLOCKED: Final = os.O_NONBLOCK | os.O_NOCTTY  # a pipe without a writer is not waited for
+Result = TypeVar("Result")
+
+
+class Run(Protocol):
+    """Runs a function that accesses a disk, in a thread (`Disk.run`)."""
+
+    async def __call__(self, function: Callable[..., Result], /, *arguments: Any) -> Result: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,16 +162,20 @@ class OnnxModel:
 
 
 @asynccontextmanager
-async def open_model(path: Path, limits: ModelLimits = ModelLimits()) -> AsyncIterator[OnnxModel]:
+async def open_model(
+    path: Path, limits: ModelLimits = ModelLimits(), run: Run = asyncio.to_thread
+) -> AsyncIterator[OnnxModel]:
     """The model in that file, for as long as the block takes. Whether the path is allowed has been checked. Raises
-    ModelError for one that cannot be used, and VisionUnavailable without the extra."""
+    ModelError for one that cannot be used, VisionUnavailable without the extra, and what `run` raises."""
     require()
-    text = await asyncio.to_thread(_description, path.with_suffix(".json"))
+    text = await run(_description, path.with_suffix(".json"))
     description = onnx_description.parse(text)
-    file, digest = await asyncio.to_thread(_opened, path)
-    with file:
+    with await run(_opened, path, MODEL, MAX_FILE) as file:
+        digest = sha256()
+        while await run(_hash, file, path, digest.update):
+            pass
         process = await _start(file, limits)
-    name, version = description.name or path.stem[:MAX_NAME], description.version or digest[:12]
+    name, version = description.name or path.stem[:MAX_NAME], description.version or digest.hexdigest()[:12]
     model = OnnxModel(name, version, description, limits, process)
     try:
         data = text.encode()
@@ -170,31 +187,43 @@ async def open_model(path: Path, limits: ModelLimits = ModelLimits()) -> AsyncIt
 
 def _description(path: Path) -> str:
     try:
-        with path.open("rb") as file:
-            return file.read(4 * MAX_TEXT).decode()
+        with _opened(path, DESCRIPTION, MAX_DESCRIPTION) as file:
+            return (file.read(MAX_DESCRIPTION) or b"").decode()
     except OSError as error:
-        raise ModelError(f"The model's description `{path.name}` cannot be read: {error.strerror}.") from error
+        raise _unreadable(path, DESCRIPTION, error) from error
     except UnicodeDecodeError as error:
         raise ModelError("The model's description is not UTF-8.") from error
 
 
-def _opened(path: Path) -> tuple[BinaryIO, str]:
-    """The file, to be read from its beginning by another process, and its hash."""
+def _opened(path: Path, what: str, most: int) -> BinaryIO:
+    """A file of so many bytes at most. Raises ModelError for what is none, such as a device or a pipe."""
     try:
-        file = path.open("rb", buffering=0)
-        try:
-            if os.fstat(file.fileno()).st_size > MAX_FILE:
-                raise ModelError("The model is larger than 2 GiB.")
-            digest = sha256()
-            while block := file.read(BLOCK):
-                digest.update(block)
-            file.seek(0)
-        except BaseException:
-            file.close()
-            raise
+        file = FileIO(path, opener=lambda name, flags: os.open(name, flags | UNBLOCKED))
+        facts = os.fstat(file.fileno())
     except OSError as error:
-        raise ModelError(f"The model `{path.name}` cannot be read: {error.strerror}.") from error
-    return file, digest.hexdigest()
+        raise _unreadable(path, what, error) from error
+    if stat.S_ISREG(facts.st_mode) and facts.st_size <= most:
+        return file
+    file.close()
+    if stat.S_ISREG(facts.st_mode):
+        raise ModelError(f"{what} is larger than {most:,} bytes.")
+    raise ModelError(f"{what} `{excerpt(path.name)}` is no regular file.")
+
+
+def _hash(file: BinaryIO, path: Path, update: Callable[[bytes], None]) -> bool:
+    """Whether there was more to hash. At the end the file is to be read from its beginning, by another process."""
+    try:
+        if block := file.read(BLOCK):
+            update(block)
+            return True
+        file.seek(0)
+        return False
+    except OSError as error:
+        raise _unreadable(path, MODEL, error) from error
+
+
+def _unreadable(path: Path, what: str, error: OSError) -> ModelError:
+    return ModelError(f"{what} `{excerpt(path.name)}` cannot be read: {error.strerror}.")
 
 
 async def _start(file: BinaryIO, limits: ModelLimits) -> asyncio.subprocess.Process:

@@ -2,8 +2,11 @@
 
 import asyncio
 import json
+import os
+import threading
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -21,6 +24,7 @@ from db.formats.shapes import BoundingBox, Polygon, Position, Raster
 from db.identity.urls import Signer
 from db.jobs import Claim
 from db.labelling.suggestions.models import LENGTH
+from db.storage import Disks, DiskTimeout
 from tests.snippets import snippets
 
 SAMPLE = JobSample(1, 7, "a/1.jpg", (), 70, "a/1.jpg", "e", 100, "c", "JPEG", True, Raster(200, 100))
@@ -338,3 +342,44 @@ def test_all_other_urls_are_refused(url: str) -> None:
 def test_versions_are_kept_as_they_can_be_stored() -> None:
     given: Sequence[object] = ("v1", 3, 0.5, " a\x00b ", "", None, [], True, "x" * 999)
     assert [as_version(each) for each in given] == ["v1", "3", "0.5", "ab", None, None, None, None, "x" * LENGTH]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "",
+        "x",
+        "none.onnx",
+        "pipe.onnx",
+        "folder.onnx",
+        "outside.onnx",
+        "loop.onnx",
+        "../secret.onnx",
+        "a" * 300 + ".onnx",
+    ],
+)
+async def test_files_that_are_no_models_of_the_owner(tmp_path: Path, path: str) -> None:
+    folder = tmp_path.resolve() / "models"
+    (folder / "folder.onnx").mkdir(parents=True)
+    os.mkfifo(folder / "pipe.onnx")
+    (tmp_path / "secret.onnx").touch()
+    (folder / "outside.onnx").symlink_to(tmp_path / "secret.onnx")
+    (folder / "loop.onnx").symlink_to("loop.onnx")
+    (folder / "x").touch()
+    (folder / "owls.ONNX").touch()
+    allowed = AllowedModels(folders=(folder,))
+    assert await allowed.file("owls.ONNX") == await allowed.file(str(folder / "owls.ONNX")) == folder / "owls.ONNX"
+    with pytest.raises(Invalid, match="ONNX file") as refused:
+        await allowed.file(path)
+    assert refused.value.code == "INVALID_PATH"
+
+
+async def test_a_disk_that_does_not_answer_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    end = threading.Event()
+    monkeypatch.setattr(os.path, "realpath", lambda path: end.wait() and path)
+    allowed = AllowedModels(folders=(tmp_path,), disks=Disks(0.05))
+    try:
+        with pytest.raises(DiskTimeout):
+            await allowed.file("owls.onnx")
+    finally:
+        end.set()

@@ -4,6 +4,8 @@ import asyncio
 import json
 import os
 import signal
+import socket
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -176,6 +178,44 @@ async def test_files_that_are_missing_are_named(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"`model.json` cannot be read"):
         async with open_model(path):
             pass
+
+
+@pytest.mark.parametrize("suffix", [".json", ".onnx"])
+async def test_what_is_no_file_is_neither_waited_for_nor_read(tmp_path: Path, suffix: str) -> None:
+    path = written(tmp_path, colors(), CLASSES)
+    odd = path.with_suffix(suffix)
+
+    async def refused() -> str:
+        with pytest.raises(ModelError) as error:
+            async with open_model(path):
+                pass
+        odd.unlink(missing_ok=True) if not odd.is_dir() else odd.rmdir()
+        return error.value.message
+
+    odd.unlink()
+    os.mkfifo(odd)
+    assert f"`{odd.name}` is no regular file" in await refused()
+    odd.symlink_to("/dev/zero")
+    assert f"`{odd.name}` is no regular file" in await refused()
+    odd.mkdir()
+    assert f"`{odd.name}` cannot be read: Is a directory" in await refused()
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(os.path.relpath(odd))  # absolute it may be too long
+        assert f"`{odd.name}` cannot be read" in await refused()
+    with odd.open("wb") as file:
+        file.truncate(3 << 30)
+    assert "is larger than " in await refused()
+
+
+async def test_files_are_read_in_the_threads_that_are_given(tmp_path: Path) -> None:
+    calls: list[str] = []
+
+    async def run(function: Callable[..., Any], /, *arguments: Any) -> Any:
+        calls.append(function.__name__)
+        return await asyncio.to_thread(function, *arguments)
+
+    async with open_model(written(tmp_path, colors(), CLASSES), UNHURRIED, run):
+        assert calls == ["_description", "_opened", "_hash", "_hash"]
 
 
 async def failed(model: OnnxModel) -> str:
