@@ -363,13 +363,21 @@ def hiding(data: bytes) -> list[bytes]:
 
 def test_no_image_is_a_pdf_or_another_archive_too() -> None:
     """Programs look for the beginning of a PDF in the first kilobyte, and for that of RAR and 7z in much more."""
-    for hidden in (b"%PDF-1.4\n1 0 obj\n<< >>\nendobj\n", b"Rar!\x1a\x07\x01\0", b"7z\xbc\xaf\x27\x1c\0\4"):
+    for hidden in (
+        b"%PDF-1.4\n1 0 obj\n<< >>\nendobj\n",
+        b"%PDF-1.4\n1\0 0\0obj\0<<",
+        b"%PDF-1.4\n1%\n0 %a\robj%\n \x0c%b\r\n<<",
+        b"%PDF-1.4\nobj %1 0 obj% <\n<<",
+        b"%PDF-1.4\ntrailer<</Root<<",
+        b"Rar!\x1a\x07\x01\0",
+        b"7z\xbc\xaf\x27\x1c\0\4",
+    ):
         for data in hiding(hidden):
             assert hidden in data
             with pytest.raises(UnreadableImage, match="other data"):
                 images.check(data)
-    far = jpeg((0xFE, bytes(1_024)), (0xFE, b"%PDF-1.4\n1 0 obj\n"))
-    for data in (*hiding(b"%PDF-1.4 was printed"), *hiding(b"<script>1 0 obj"), far):
+    far = jpeg((0xFE, bytes(1_024)), (0xFE, b"%PDF-1.4\n1 0 obj\n<<"))
+    for data in (*hiding(b"%PDF-1.4 with 1 0 obj was printed"), *hiding(b"<script>1 0 obj <<"), far):
         assert images.check(data).width > 0
 
 
