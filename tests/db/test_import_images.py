@@ -180,6 +180,88 @@ async def test_images_are_checked_as_uploads_are(importer: AnnotationImports) ->
     assert notices == {"CONTENT": 1, "IMAGE_EXCLUDED": 1, "IMAGE_UNREADABLE": 6, "IMAGE_DIFFERS": 1}
 
 
+BEFORE, CAFE, DECOMPOSED = "images/default/b.png", "caf\u00e9.png", "cafe\u0301.png"
+COLORS = ("red", "green", "blue")
+
+
+def coco(name: str, label: str) -> bytes:
+    found = {"images": [{"id": 1, "file_name": name}], "categories": [{"id": 1, "name": label}]}
+    return json.dumps(found | {"annotations": [{"image_id": 1, "category_id": 1}]}).encode()
+
+
+def cvat(*images: tuple[str, str | None]) -> bytes:
+    """Each with its number as its label."""
+    elements = (
+        f"<image name='{name}' subset='{subset or ''}'><tag label='{number}'/></image>"
+        for number, (name, subset) in enumerate(images)
+    )
+    return f"<annotations>{''.join(elements)}</annotations>".encode()
+
+
+TWINS: dict[str, tuple[Files, Sequence[str], dict[str, tuple[str, str]]]] = {
+    "what CVAT says of a subset is in its folder": (
+        {"annotations.xml": cvat(("val/b.png", "train"), ("b.png", "val"))},
+        ("images/train/val/b.png", "images/val/b.png"),
+        {"val/b.png": ("red", "0"), "b.png": ("green", "1")},
+    ),
+    "and else not": (
+        {"annotations.xml": cvat(("b.png", "train"), ("b.png", "test"), ("b.png", None))},
+        ("images/train/b.png", "images/test/b.png", "images/b.png"),
+        {"b.png": ("red", "0"), "images/test/b.png": ("green", "1"), "images/b.png": ("blue", "2")},
+    ),
+    "a path is that of the file which has it": (
+        {"annotations/instances_default.json": coco("b.png", "0"), "instances_x.json": coco("b.png", "1")},
+        (BEFORE, "b.png"),
+        {BEFORE: ("red", "0"), "b.png": ("green", "1")},
+    ),
+    "composed": ({"labels.csv": f"path,label\n{CAFE},0".encode()}, (DECOMPOSED, CAFE), {CAFE: ("green", "0")}),
+    "decomposed": ({"labels.csv": f"path,label\n{DECOMPOSED},0".encode()}, (DECOMPOSED, CAFE), {CAFE: ("red", "0")}),
+    "composed, where the layout says": (
+        {"annotations/instances_default.json": coco(CAFE, "0")},
+        (f"images/default/{DECOMPOSED}", f"images/default/{CAFE}"),
+        {CAFE: ("green", "0")},
+    ),
+    "composed, by the end": (
+        {"a.csv": f"path,label\nx/{CAFE},0".encode()}, (f"y/{DECOMPOSED}", f"y/{CAFE}"), {f"y/{CAFE}": ("green", "0")}
+    ),
+    "composed, of label files": (
+        {"caf\u00e9.txt": b"0", "cafe\u0301.txt": b"1"}, (DECOMPOSED, CAFE), {CAFE: ("red", "1")}
+    ),
+    "a label file of one of them": ({"caf\u00e9.txt": b"0"}, (DECOMPOSED, CAFE), {CAFE: ("green", "0")}),
+    "a label file composed in another way": ({"caf\u00e9.txt": b"0"}, (DECOMPOSED,), {CAFE: ("red", "0")}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", TWINS)
+async def test_images_of_one_name_get_their_own_labels(importer: AnnotationImports, kind: str) -> None:
+    said, names, expected = TWINS[kind]
+    files = {name: image_bytes(color) for name, color in zip(names, COLORS, strict=False)}
+    await importer.load(pack(folder_of(importer, files | said), "zip"), images="STORE")
+    assert stored(importer) == {path: image_bytes(color) for path, (color, _) in expected.items()}
+    assert await importer.dataset.labels() == {path: [label] for path, (_, label) in expected.items()}
+
+
+async def test_images_of_one_name_that_are_there_get_their_own_labels(importer: AnnotationImports) -> None:
+    """As files, and as samples; of a sample alone the form does not matter."""
+    importer.put(DECOMPOSED, CAFE)
+    for name, labels in {"1.csv": ("cat", "dog"), "2.csv": ("dog", "cat")}.items():
+        lines = "\n".join(("path,label", *map(",".join, zip((CAFE, DECOMPOSED), labels, strict=True))))
+        await importer.load(importer.write(name, lines), existing="OVERWRITE")
+        assert await importer.dataset.labels() == {CAFE: [labels[0]], DECOMPOSED: [labels[1]]}
+    importer.put("o\u0308.png")
+    await importer.load(importer.write("3.csv", "path,label\no\u0308.png,cat"))
+    await importer.load(importer.write("4.csv", "path,label\n\u00f6.png,dog"), existing="OVERWRITE")
+    assert (await importer.dataset.labels())["o\u0308.png"] == ["dog"]
+
+
+async def test_of_names_that_differ_in_their_composition_none_is_guessed(importer: AnnotationImports) -> None:
+    """`\u1e69` has two marks, and so three forms."""
+    files = {"s\u0323\u0307.png": image_bytes("red"), "\u1e61\u0323.png": image_bytes("green")}
+    path = pack(folder_of(importer, files | {"labels.csv": "path,label\n\u1e69.png,cat".encode()}), "zip")
+    notices = await importer.notices(await importer.load(path, images="STORE"))
+    assert (list(notices), stored(importer)) == (["IMAGE_AMBIGUOUS"], {})
+
+
 async def test_two_lines_never_mean_one_image(importer: AnnotationImports) -> None:
     files = {"a/1.png": image_bytes("red"), "b/2.png": image_bytes("green"), "caf\u00e9.png": image_bytes("blue")}
     files["cafe\u0301.png"] = image_bytes("grey")

@@ -22,14 +22,23 @@ EITHER: Final = "\x01"  # replaces the name of a directory for images or labels
 
 def image_keys(path: str) -> list[str]:
     """What an image has in common with its sidecars, the nearest one's first."""
-    composed = normalize("NFC", path)
-    front = stem(composed)
-    return [front, composed, *_replaced(front, IMAGE_DIRECTORIES, [EITHER])]
+    return exact_image_keys(normalize("NFC", path))
+
+
+def exact_image_keys(path: str) -> list[str]:
+    """The same of names as they are."""
+    front = stem(path)
+    return [front, path, *_replaced(front, IMAGE_DIRECTORIES, [EITHER])]
 
 
 def sidecar_keys(path: str) -> list[str]:
     """What a sidecar has in common with its images."""
-    front = stem(normalize("NFC", path))
+    return exact_sidecar_keys(normalize("NFC", path))
+
+
+def exact_sidecar_keys(path: str) -> list[str]:
+    """The same of names as they are."""
+    front = stem(path)
     return [front, *_replaced(front, LABEL_DIRECTORIES, [EITHER])]
 
 

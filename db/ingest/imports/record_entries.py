@@ -30,7 +30,7 @@ from db.storage import Store, StoredObject
 
 MATCHED: Final[Mapping[str, NoticeKind]] = {"PATH_END": "MATCHED_BY_PATH_END", "NAME": "MATCHED_BY_NAME"}
 MISSING: Final = "There is no sample with this path, and no file below the input path."
-AMBIGUOUS: Final = "Several samples have a file of this name, or several lines mean the same sample."
+AMBIGUOUS: Final = "Several images have a file of this name, or several lines mean the same image."
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 or else by the file's name. Only the whole of it shows which names are the only ones of their kind."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import Final
@@ -19,7 +19,7 @@ from db.formats.paths import LENGTH, normalized, path_parts, suffix
 from db.ingest.decide import path_end
 from db.ingest.entry import Notice, NoticeKind
 from db.ingest.imports.files import OpenedFiles, SourceFiles, open_files
-from db.ingest.imports.files.images import ALIKE, STATED, FoundImage, ImageNames
+from db.ingest.imports.files.images import ALIKE, STATED, FoundImage, ImageNames, NotStored
 from db.ingest.imports.files.passed_over import ReadFiles
 from db.ingest.imports.files.plain import StoreFiles
 from db.ingest.imports.files.source import IndexedFiles, is_image
@@ -55,14 +55,6 @@ KEYS: Final = {  # with what the names of records are compared: by whether they 
     False: "composed(sample.path)",
     True: r"regexp_replace(composed(sample.path), '\.[^./]+$', '')",
 }
-
-
-class NotStored(Invalid):
-    """Of an image that the files contain, and the dataset does not take."""
-
-    def __init__(self, message: str, kind: NoticeKind) -> None:
-        super().__init__(message)
-        self.kind = kind
 
 
 @dataclass(slots=True)
@@ -127,7 +119,7 @@ class Staging:
         if self.images is None:
             self._count_not_stored([record.path] if record.contained is not None else [])
             return None, NOWHERE
-        found = self.images.find(normalized(nfc(record.path)), record.folder, _places(record))
+        found = self.images.find(normalized(record.path), record.folder, _places(record))
         return (None, NOWHERE) if found is None else (Contained(found.name, None, found.name), found)
 
     def _count_not_stored(self, names: Iterable[str]) -> None:
@@ -158,9 +150,11 @@ class Staging:
         is_said = found.how == ALIKE and record.has_suffix
         path = None
         if found.path is not None and _is_relative(record.path) and _are_alike(found.path, name):
+            assert self.images is not None  # which found it
             with suppress(Invalid):
                 path = self._target(found.path)
-        if path is not None and self.images is not None and self.images.take(path, image.name):
+            path = path if path is not None and self.images.take(found.path, image.name) else None
+        if path is not None:
             is_said = True
         else:
             path = self._target(name)
@@ -184,6 +178,16 @@ class Staging:
         path = nfc(record.path) if len(record.path) <= LENGTH else record.path
         if record.has_suffix and suffix(path) not in SUFFIXES:
             raise Invalid(f"`{path_end(path)}` does not have the extension of an image: {suffixes(SUFFIXES.values())}.")
+        exact = self._exact(record, path, nfc)
+        ends = ends_of(normalized(unquote(path) if "://" in path else path))
+        if not ends[0] or len((exact or ends)[0].encode("utf-8", "replace")) > LENGTH:
+            raise Invalid("This cannot be the path of an image.")
+        if record.path != path:  # the very name first
+            exact = [*dict.fromkeys([*self._exact(record, record.path, str), *exact])]
+        return [*exact, *ends], len(exact)
+
+    def _exact(self, record: ImageRecord, path: str, form: Callable[[str], str]) -> list[str]:
+        """Paths below the input path, with the form that names have."""
         if path.startswith(self.input_path):
             exact = [path[len(self.input_path) :]]
         elif not _is_relative(path):
@@ -194,14 +198,9 @@ class Staging:
             exact = [f"{base}{folder}{path}" for base in bases for folder in folders]
             if self.stores and self.base is not None:  # never beyond the folder that is imported
                 usual = [place.file for place in _places(record) if not place.is_last]
-                places = (normalized(f"{folder}{nfc(place)}") for place in usual for folder in folders)
+                places = (normalized(f"{folder}{form(place)}") for place in usual for folder in folders)
                 exact = [*(f"{self.base}{place}" for place in places if place), *exact]
-        exact = list(dict.fromkeys(filter(None, (normalized(each) for each in exact))))
-        ends = ends_of(normalized(unquote(path) if "://" in path else path))
-        candidates = [*exact, *ends]
-        if not ends[0] or len(candidates[0].encode("utf-8", "replace")) > LENGTH:
-            raise Invalid("This cannot be the path of an image.")
-        return candidates, len(exact)
+        return list(dict.fromkeys(filter(None, (normalized(each) for each in exact))))
 
 
 def _places(record: ImageRecord) -> tuple[Place, ...]:

@@ -25,18 +25,19 @@ UPDATE job SET matched = 0, kept = 0, missing = 0, beyond = 0,
 WHERE id = :job_id
 
 -- name: match_paths
--- Samples at a path that a record means.
+-- Samples at a path that a record means: of several whose names are only composed in different ways, that of this very name.
 -- example: key = sample.path
 UPDATE import_line line SET path = found.path, matched = 'PATH'
 FROM (
-    SELECT DISTINCT ON (given.position) given.position, known.path, known.count
+    SELECT DISTINCT ON (given.position) given.position,
+           CASE WHEN known.count = 1 OR known.path = c.path THEN known.path WHEN known.last = c.path THEN known.last END AS path
     FROM import_line given CROSS JOIN LATERAL unnest(given.candidates[1:given.exact]) WITH ORDINALITY AS c (path, n)
-    JOIN (SELECT {key} AS key, min(path) AS path, count(*) AS count FROM sample WHERE dataset_id = $2 GROUP BY 1) known
-        ON known.key = c.path
+    JOIN (SELECT {key} AS key, min(path) AS path, max(path) AS last, count(*) AS count
+          FROM sample WHERE dataset_id = $2 GROUP BY 1) known ON known.key = composed(c.path)
     WHERE given.job_id = $1 AND given.is_stem = $3
     ORDER BY given.position, c.n
 ) found
-WHERE line.job_id = $1 AND line.position = found.position AND found.count = 1
+WHERE line.job_id = $1 AND line.position = found.position AND found.path IS NOT NULL
 
 -- name: match_longer
 -- The only sample whose path ends with a record's path.

@@ -134,7 +134,7 @@ class _Reader(ContentHandler):
             return
         has_problem = bool(self.problems)
         usage = self._usage(image.get("subset"), location)
-        folders = ("images", *([f"images/{image['subset']}"] if image.get("subset") else []))  # no part of paths
+        folders = (*([f"images/{image['subset']}"] if image.get("subset") else []), "images")  # no part of paths
         whole = {each.label: each for each in reversed(self.annotations) if each.shape is None}
         annotations = [each for each in self.annotations if each.shape is not None or whole[each.label] is each]
         record = ImageRecord(

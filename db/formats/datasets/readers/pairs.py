@@ -8,7 +8,13 @@ from typing import Final, NamedTuple
 
 from db.formats.datasets.reading import Files, Usage
 from db.formats.paths import stem, suffix
-from db.formats.sidecars.pairing import LABEL_DIRECTORIES, image_keys, sidecar_keys
+from db.formats.sidecars.pairing import (
+    LABEL_DIRECTORIES,
+    exact_image_keys,
+    exact_sidecar_keys,
+    image_keys,
+    sidecar_keys,
+)
 
 AT_ONCE: Final = 64  # label files in memory
 IMAGES: Final = frozenset({".jpg", ".jpeg", ".jfif", ".jpe", ".png", ".bmp", ".webp", ".gif", ".tif", ".tiff", ".avif"})
@@ -16,9 +22,19 @@ TABLES: Final = """
     PRAGMA journal_mode = OFF;
     PRAGMA synchronous = OFF;
     CREATE TABLE label (position INTEGER PRIMARY KEY, path TEXT, used INTEGER DEFAULT 0);
-    CREATE TABLE key (key TEXT PRIMARY KEY, position INTEGER);
+    CREATE TABLE key (key TEXT, exact TEXT, position INTEGER, PRIMARY KEY (key, exact));
+    CREATE TABLE other (image TEXT, position INTEGER);
     CREATE TABLE listed (name TEXT, path TEXT, usage TEXT);
     CREATE INDEX of_name ON listed (name);
+"""
+LABEL: Final = """
+    SELECT position, path, exact = ? FROM label JOIN key USING (position) WHERE key = ? ORDER BY 3 DESC, 1 LIMIT 1
+"""
+OTHERS: Final = """
+    SELECT image, CASE WHEN used = 0 THEN path END FROM other JOIN label USING (position) ORDER BY other.rowid
+"""
+UNUSED: Final = """
+    SELECT path FROM label WHERE used = 0 AND position NOT IN (SELECT position FROM other) ORDER BY position
 """
 
 
@@ -41,26 +57,30 @@ class Pairing:
     def add_label(self, path: str) -> None:
         """The first file of a key counts; one that has no key of its own is left out."""
         row = self._connection.execute("INSERT INTO label (path) VALUES (?)", (path,))
-        keys = [(key, row.lastrowid) for key in sidecar_keys(path)]
-        if not self._connection.executemany("INSERT OR IGNORE INTO key VALUES (?, ?)", keys).rowcount:
+        keys = [(*both, row.lastrowid) for both in zip(sidecar_keys(path), exact_sidecar_keys(path), strict=True)]
+        if not self._connection.executemany("INSERT OR IGNORE INTO key VALUES (?, ?, ?)", keys).rowcount:
             self._connection.execute("DELETE FROM label WHERE position = ?", (row.lastrowid,))
 
     def pairs(self, images: Iterable[str]) -> Iterator[Pair]:
-        """Each image with its label file; then label files without an image."""
+        """Each image with its label file; then those whose names are composed otherwise, unless it is another's, and
+        label files without an image."""
         for image in images:
-            yield Pair(image, self._label_of(image))
-        rows = self._connection.execute("SELECT path FROM label WHERE used = 0 ORDER BY position")
-        yield from (Pair(None, row[0]) for row in rows)
+            position, label, is_exact = self._label_of(image)
+            if label is None or is_exact:
+                self._connection.execute("UPDATE label SET used = 1 WHERE position = ?", (position,))
+                yield Pair(image, label)
+            else:
+                self._connection.execute("INSERT INTO other VALUES (?, ?)", (image, position))
+        yield from (Pair(image, label) for image, label in self._connection.execute(OTHERS))
+        yield from (Pair(None, label) for (label,) in self._connection.execute(UNUSED))
 
-    def _label_of(self, image: str) -> str | None:
-        for key in image_keys(image):
-            row = self._connection.execute(
-                "SELECT position, path FROM label JOIN key USING (position) WHERE key = ?", (key,)
-            ).fetchone()
+    def _label_of(self, image: str) -> tuple[int | None, str | None, bool]:
+        """The position of its label file, its path, and whether both names are composed alike."""
+        for key, exact in zip(image_keys(image), exact_image_keys(image), strict=True):
+            row = self._connection.execute(LABEL, (exact, key)).fetchone()
             if row is not None:
-                self._connection.execute("UPDATE label SET used = 1 WHERE position = ?", (row[0],))
-                return str(row[1])
-        return None
+                return row[0], row[1], bool(row[2])
+        return None, None, False
 
     def add_usage(self, path: str, usage: Usage) -> None:
         """What a list of images says of one, by its path or only the end of that, with or without the suffix."""

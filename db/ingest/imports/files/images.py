@@ -13,18 +13,28 @@ from db.formats.datasets.readers.web_dataset import TarImages
 from db.formats.datasets.reading import Contained, Place
 from db.formats.names import nfc
 from db.formats.paths import normalized, stem
+from db.ingest.decide import path_end
+from db.ingest.entry import NoticeKind
 from db.ingest.images import MIB
 from db.ingest.imports.files.source import IndexedFiles, is_image
 
 MAX_ALIKE: Final = 1_000  # images of one name, beyond which none of them is meant by it
 ROWS: Final = 1_000  # that are written at once
 TABLE: Final = (
-    "CREATE TABLE image (last TEXT, path TEXT, name TEXT)",
+    "CREATE TABLE image (last TEXT, path TEXT, said TEXT, name TEXT)",
     "CREATE INDEX image_of_path ON image (path)",
     "CREATE INDEX image_of_name ON image (last)",
     "CREATE TABLE taken (path TEXT PRIMARY KEY, name TEXT)",
 )
 STATED, EXACT, ALIKE = 1, 2, 3  # how an image is found, the surest first
+
+
+class NotStored(Invalid):
+    """Of an image that the files contain, and that is not stored."""
+
+    def __init__(self, message: str, kind: NoticeKind) -> None:
+        super().__init__(message)
+        self.kind = kind
 
 
 class FoundImage(NamedTuple):
@@ -37,7 +47,8 @@ class FoundImage(NamedTuple):
 
 
 class ImageNames:
-    """The names of all images of an import, in the temporary file of its index; in NFC, with and without suffix."""
+    """The names of all images of an import, in the temporary file of its index; with and without suffix, and in NFC. Of
+    names that are the same in NFC one is found by itself alone."""
 
     def __init__(self, files: IndexedFiles) -> None:
         self.index = files.index
@@ -45,12 +56,12 @@ class ImageNames:
             self.index.rows(statement)
         rows = _rows(files)
         while some := list(islice(rows, ROWS)):
-            self.index.write("INSERT INTO image VALUES (?, ?, ?)", some)
+            self.index.write("INSERT INTO image VALUES (?, ?, ?, ?)", some)
 
     def find(self, path: str, folder: str, places: Sequence[Place] = ()) -> FoundImage | None:
         """The file at the first of these places, or else at this path, from a folder or from the root; else the only
         one whose path has the longest end in common with it. The path may lack the suffix. At the first place the file
-        is stated to be; others are usual."""
+        is stated to be; others are usual. Raises NotStored."""
         starts = (f"{folder}/", "") if folder else ("",)
         usual = [place for place in places if not place.is_last]
         for number, place in enumerate(usual):
@@ -58,46 +69,53 @@ class ImageNames:
                 return found
         for exact in dict.fromkeys((f"{folder}/{path}" if folder else path, path)):
             names = self._at(exact)
-            if names and (nfc(names[0]) == exact or len(names) == 1):
+            if len(names) == 1:
                 return FoundImage(names[0], EXACT if usual else STATED)
             if names:  # of the same stem
                 return None
         for place in places:
             if place.is_last and (found := self._at_place(place, starts, ALIKE)) is not None:
                 return found
-        last = path.rpartition("/")[2]
-        query = "SELECT path, name FROM image WHERE last = ? LIMIT ?"
-        alike = self.index.rows(query, last, MAX_ALIKE + 1)
-        common = sorted((_common_end(path, each), name) for each, name in alike)
+        composed = nfc(path)
+        query = "SELECT path, said, name FROM image WHERE last = ? LIMIT ?"
+        alike = self.index.rows(query, composed.rpartition("/")[2], MAX_ALIKE + 1)
+        common = sorted(((_common_end(composed, at), _common_end(path, said)), name) for at, said, name in alike)
         if not common or len(common) > MAX_ALIKE or [length for length, _ in common[-2:-1]] == [common[-1][0]]:
             return None
         return FoundImage(common[-1][1], ALIKE)
 
     def take(self, path: str, name: str) -> bool:
-        """Whether this file may get this path: it is that of no other file of the import."""
+        """Whether this file may get this path: no other file of the import has it there, or has taken it."""
+        path = normalized(nfc(path))
+        if self.index.rows("SELECT 1 FROM image WHERE path = ? AND said = name AND name <> ?", path, name):
+            return False
         self.index.write("INSERT OR IGNORE INTO taken VALUES (?, ?)", [(path, name)])
         return bool(self.index.rows("SELECT 1 FROM taken WHERE path = ? AND name = ?", path, name))
 
     def _at_place(self, place: Place, starts: Sequence[str], how: int) -> FoundImage | None:
         for start in starts:
-            at = normalized(f"{start}{nfc(place.file)}")
-            names = self._at(at)
-            if names and nfc(names[0]) == at:
+            if names := self._at(normalized(f"{start}{place.file}"), is_whole=True):
                 path = None if place.path is None else normalized(f"{start}{nfc(place.path)}")
                 return FoundImage(names[0], how, path)
         return None
 
-    def _at(self, path: str) -> list[str]:
-        """Up to two files at a path, with or without suffix, the whole path first."""
-        query = "SELECT name FROM image WHERE path = ? ORDER BY name LIMIT 2"
-        return sorted((name for (name,) in self.index.rows(query, path)), key=lambda name: nfc(name) != path)
+    def _at(self, path: str, *, is_whole: bool = False) -> list[str]:
+        """The file at a path, or else those, up to two, that are there but for the suffix. Raises NotStored."""
+        query = "SELECT said = name, said = ?, name FROM image WHERE path = ? ORDER BY 1 DESC, 2 DESC, 3 LIMIT 2"
+        rows = self.index.rows(query, path, nfc(path))
+        found = [name for *how, name in rows if how == [*rows[0][:2]]]
+        if rows and rows[0][0] and len(found) > 1:
+            message = f"Several files have the name `{path_end(path)}`, composed of other characters."
+            raise NotStored(message, "IMAGE_AMBIGUOUS")
+        return found if rows and (rows[0][0] or not is_whole) else []
 
 
-def _rows(files: IndexedFiles) -> Iterator[tuple[str, str, str]]:
+def _rows(files: IndexedFiles) -> Iterator[tuple[str, str, str, str]]:
     for name in files.names():
         if is_image(name):
-            for path in (nfc(name), stem(nfc(name))):
-                yield path.rpartition("/")[2], path, name
+            for said in (name, stem(name)):
+                path = nfc(said)
+                yield path.rpartition("/")[2], path, said, name
 
 
 def _common_end(path: str, other: str) -> int:
