@@ -1,5 +1,6 @@
 """Models in ONNX files below the folders that the server's owner allows: each runs in a process of its own."""
 
+import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 PAGE: Final = 50  # samples looked at between two reports of progress
 MAX_FAILURES: Final = 5  # images in a row at which the model fails
+AHEAD: Final = 64 << 20  # bytes of pixels that wait for the model, or one image if that is larger
 UNKNOWN_SIZE: Final = "The size of the image is not known, so boxes cannot be placed; sync the dataset."
 
 
@@ -36,6 +38,11 @@ class OnnxSuggestions:
     page: int = PAGE
     read_count: int = 0
     failures: int = field(default=0)  # images in a row
+    slots: asyncio.Semaphore = field(init=False)  # of images in memory as pixels
+
+    def __post_init__(self) -> None:
+        waiting = AHEAD // (3 * self.model.width * self.model.height)
+        self.slots = asyncio.Semaphore(1 + max(1, waiting))  # the model looks at one
 
     @property
     def name(self) -> str:
@@ -57,8 +64,10 @@ class OnnxSuggestions:
             return Answer.failed(sample, UNKNOWN_SIZE)
         width, height = self.model.width, self.model.height
         try:
-            pixels = await self.decoders.resized(data, width, height, letterbox=self.model.letterbox)
-            said = await self.model.predict(pixels, size=sample.raster.upright, least=least)
+            async with self.slots:
+                pixels = await self.decoders.resized(data, width, height, letterbox=self.model.letterbox)
+                said = await self.model.predict(pixels, size=sample.raster.upright, least=least)
+                del pixels
         except UnreadableImage as refused:
             return Answer.failed(sample, refused.message)
         except ModelError as error:

@@ -108,15 +108,16 @@ class OnnxModel:
         if len(pixels) != 3 * self.width * self.height:
             raise ValueError("pixels of another size than the model's")
         async with self.lock:
-            found = await self._ask(REQUEST.pack(least) + pixels)
+            found = await self._ask(REQUEST.pack(least), pixels)
         return [each for row in found for each in self._read(row, size)]
 
-    async def _ask(self, request: bytes) -> list[Any]:
+    async def _ask(self, *request: bytes) -> list[Any]:
         assert self.process.stdin is not None
         assert self.process.stdout is not None
         try:
             async with asyncio.timeout(self.limits.seconds * CLOCK_FACTOR):
-                self.process.stdin.write(request)
+                for part in request:
+                    self.process.stdin.write(part)
                 await self.process.stdin.drain()
                 status, length = RESPONSE.unpack(await self.process.stdout.readexactly(RESPONSE.size))
                 if length > MAX_RESPONSE:
@@ -179,7 +180,7 @@ async def open_model(
     model = OnnxModel(name, version, description, limits, process)
     try:
         data = text.encode()
-        await model._ask(HEADER.pack(len(data)) + data)
+        await model._ask(HEADER.pack(len(data)), data)
         yield model
     finally:
         await _end(process)
