@@ -12,6 +12,7 @@ from db.jobs import LabelWarning
 from db.labelling.labels import LabelReference
 
 MAX_GUESSES: Final = 1_000  # of one sample: the surest
+MAX_ANNOTATIONS: Final = 20_000  # in one change; and of a page, about
 MAX_READ: Final = 5_000  # of what a model says of one sample: the first
 MAX_PROBLEMS: Final = 20  # of one sample; how many more there are is said
 MAX_PROBLEM: Final = 200  # characters of a sentence that cannot be stored as it is

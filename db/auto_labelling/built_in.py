@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from db.auto_labelling import evaluations, job_samples
-from db.auto_labelling.answers import Answer, Guess
+from db.auto_labelling.answers import MAX_ANNOTATIONS, Answer, Guess
 from db.auto_labelling.batches import Batches
 from db.auto_labelling.comparison import MAX_CONFUSIONS, Findings, LabelScore
 from db.auto_labelling.evaluations import SEVERAL
@@ -62,7 +62,7 @@ class Lesson:
 @dataclass(slots=True)
 class BuiltIn:
     """A SuggestingModel that has learned. `held_out`: what it says of the samples that it learned from, by their ids,
-    had it not. `allowed`: the labels that may be suggested."""
+    had it not. `allowed`: the labels that may be suggested. `page`: fewer samples where each may get many labels."""
 
     features: Features
     lesson: Lesson
@@ -110,7 +110,8 @@ async def learn(batches: Batches, dataset: LabelledDataset, features: Features) 
     version = f"{len(lesson.samples)}-{await asyncio.to_thread(lesson.digest, features.name)}"
     confined = batches.job.arguments["label_ids"]
     allowed = frozenset(lesson.labels if confined is None else confined)
-    return BuiltIn(features, lesson, classifier, held_out, version, allowed)
+    page = min(PAGE, max(MAX_ANNOTATIONS // len(lesson.labels), 1)) if lesson.several else PAGE
+    return BuiltIn(features, lesson, classifier, held_out, version, allowed, page=page)
 
 
 async def _lesson(batches: Batches, dataset: LabelledDataset, features: Features, names: Mapping[int, str]) -> Lesson:

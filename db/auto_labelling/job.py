@@ -6,14 +6,14 @@ answers are made while the batch before is written.
 
 import logging
 import time
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass, field, replace
 from typing import Final
 
 from db.auto_labelling import built_in, evaluations, http_models, job_samples, onnx
 from db.auto_labelling.allowed import AllowedModels
-from db.auto_labelling.answers import MAX_GUESSES, Answer, SuggestingModel
+from db.auto_labelling.answers import MAX_ANNOTATIONS, MAX_GUESSES, Answer, SuggestingModel
 from db.auto_labelling.batches import Batches
 from db.auto_labelling.features import open_features
 from db.auto_labelling.image_bytes import open_images
@@ -26,6 +26,7 @@ from db.formats.decoding import Decoders
 from db.formats.names import nfc
 from db.identity.tokens import Identity, Scope
 from db.jobs import Batch, Claim
+from db.labelling.samples.annotate import MAX_PER_SAMPLE
 from db.labelling.suggestions.models import ModelName
 from db.labelling.suggestions.suggest import SampleSuggestions, Suggestion, SuggestWith, suggest
 from db.postgres import sql
@@ -36,7 +37,6 @@ log = logging.getLogger(__name__)
 
 SQL: Final = sql.load(__file__)
 MAX_SAMPLES: Final = 1_000  # in one change
-MAX_ANNOTATIONS: Final = 20_000  # in one change, about
 PAUSE: Final = 5.0  # seconds after which suggestions are written, if they are few
 ATTEMPTS: Final = 3  # of a batch, while labels are deleted
 
@@ -179,21 +179,27 @@ class Labelling:
                 continue
             suggestions = await self._suggestions(batch, answer, known, allowed, turns)
             made.setdefault(answer.version, []).append(SampleSuggestions(answer.sample.id, suggestions))
+        paths = {answer.sample.id: answer.sample.path for answer in written.answers}
         for version, samples in made.items():
-            await self._suggest_as(batch, ModelName(self.model.name, version), samples)
+            await self._suggest_as(batch, ModelName(self.model.name, version), samples, paths)
         batch.totals["scanned"] = self.model.read_count
         batch.checkpoint = {"number": written.number}
 
-    async def _suggest_as(self, batch: Batch, name: ModelName, samples: Sequence[SampleSuggestions]) -> None:
+    async def _suggest_as(
+        self, batch: Batch, name: ModelName, samples: Sequence[SampleSuggestions], paths: Mapping[int, str]
+    ) -> None:
         by = Identity(self.job.requested_by, Scope.LABEL, self.job.arguments["token_id"])
-        how = SuggestWith(model=name)
-        for start in range(0, len(samples), MAX_SAMPLES):
-            portion = samples[start : start + MAX_SAMPLES]
+        how = SuggestWith(model=name, only_what_fits=True)
+        for portion in _portions(samples):
             outcome = await suggest(batch.session, self.dataset.id, portion, how, by=by, job_id=self.job.id)
             batch.counts["added"] += outcome.suggested
             batch.counts["kept"] += outcome.kept
             batch.counts["missing"] += outcome.rejected_before
-            batch.counts["labeled"] += sum(bool(each.annotations) for each in portion)
+            left_out = outcome.left_out
+            batch.counts["labeled"] += sum(len(each.annotations) > left_out.get(each.sample, 0) for each in portion)
+            for sample, count in left_out.items():
+                message = f"A sample has at most {MAX_PER_SAMPLE:,} annotations; {count:,} suggestions were left out."
+                batch.warn(paths[sample], message)
         await sql.run(
             batch.connection,
             SQL.note_model,
@@ -220,3 +226,16 @@ class Labelling:
         if len(found) > MAX_GUESSES:
             batch.warn(answer.sample.path, f"The model suggests {len(found):,}; the {MAX_GUESSES:,} surest were taken.")
         return list(found.values())[:MAX_GUESSES]
+
+
+def _portions(samples: Sequence[SampleSuggestions]) -> Iterator[list[SampleSuggestions]]:
+    """Of what one change may have."""
+    portion, count = list[SampleSuggestions](), 0
+    for each in samples:
+        if portion and (len(portion) >= MAX_SAMPLES or count + len(each.annotations) > MAX_ANNOTATIONS):
+            yield portion
+            portion, count = [], 0
+        portion.append(each)
+        count += len(each.annotations)
+    if portion:
+        yield portion

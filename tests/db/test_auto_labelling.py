@@ -111,6 +111,30 @@ async def test_a_model_that_answers_nothing_ends_the_job_and_what_it_said_stays(
     assert [len(each) for each in await house.suggested()] == [1, 1, 1, 0, 0, 0]
 
 
+async def test_many_suggestions_are_several_changes_of_a_job(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(auto_labelling, "MAX_ANNOTATIONS", 2)
+    monkeypatch.setattr("db.labelling.suggestions.suggest.MAX_NAMED", 2)
+    house.answered[0] = choices("cat", 0.91, dog=0.95)
+    job = await house.labelled()
+    assert (job["status"], job["suggestedCount"], job["suggestedSampleCount"]) == ("SUCCEEDED", 7, 6)
+    async with house.database.reading() as reader:
+        assert await reader.fetchval("SELECT count(*) FROM change WHERE kind = 'SUGGEST_ANNOTATIONS'") == 4
+
+
+async def test_a_sample_that_is_full_gets_the_surest_that_fit(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in ("db.labelling.samples.annotate", "db.auto_labelling.job"):
+        monkeypatch.setattr(f"{module}.MAX_PER_SAMPLE", 1)
+    await house.label("cat", 0)
+    house.answered[1] = choices("cat", 0.91, dog=0.95)
+    for _ in range(2):
+        job = await house.labelled(select={"all": True})
+        assert (job["status"], job["suggestedCount"], job["suggestedSampleCount"]) == ("SUCCEEDED", 5, 5)
+        message = "A sample has at most 1 annotations; 1 suggestions were left out."
+        warnings = sorted((each["path"], each["message"]) for each in job["warnings"]["nodes"])
+        assert warnings == [("000000.jpg", message), ("000001.jpg", message)]
+        assert (await house.suggested())[:3] == [[], [("dog", 0.95)], [("dog", 0.92)]]
+
+
 @pytest.mark.parametrize("path", ["/health", "/setup"])
 async def test_a_model_that_is_not_ready_ends_the_job(house: House, path: str) -> None:
     answer = house.served.answer

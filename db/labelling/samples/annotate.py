@@ -276,14 +276,20 @@ async def image_facts(session: AsyncSession, samples: LockedSamples) -> dict[int
     return {row["id"]: row for row in rows}
 
 
-async def expect_room(session: AsyncSession, growth: Mapping[int, int]) -> None:
-    """Raises Invalid where a sample would have too many annotations. `growth`: by how many it grows."""
+async def beyond_room(session: AsyncSession, growth: Mapping[int, int]) -> dict[int, int]:
+    """How many annotations are too many, of the samples that would have too many. `growth`: by how many each grows."""
     rows = await sql.run(session, SQL.counts, samples=list(growth)) if growth else ()
     counts = {row["sample_id"]: row["n"] for row in rows}
-    full = [sample for sample, more in growth.items() if counts.get(sample, 0) + more > MAX_PER_SAMPLE]
+    beyond = {sample: counts.get(sample, 0) + more - MAX_PER_SAMPLE for sample, more in growth.items()}
+    return {sample: count for sample, count in beyond.items() if count > 0}
+
+
+async def expect_room(session: AsyncSession, growth: Mapping[int, int]) -> None:
+    """Raises Invalid where a sample would have too many annotations. `growth`: by how many it grows."""
+    full = list(await beyond_room(session, growth))
     if full:
         raise Invalid(
-            f"A sample has at most {MAX_PER_SAMPLE:,} annotations.",
+            f"A sample has at most {MAX_PER_SAMPLE:,} annotations, and Sample:{full[0]} would have more.",
             most=MAX_PER_SAMPLE,
             samples=[f"Sample:{sample}" for sample in full[:MAX_REPORTED]],
         )

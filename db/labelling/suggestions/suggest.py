@@ -7,6 +7,7 @@ model is not suggested again. Whatever nobody has decided is replaced by what th
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from typing import Any, Final
 
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -19,7 +20,15 @@ from db.history.changes import RecordedChange, lock_dataset, record
 from db.identity.tokens import Identity
 from db.labelling import annotations, label_resolution, labels
 from db.labelling.labels import LabelReference
-from db.labelling.samples.annotate import MAX_NAMED, Key, checked_shape, expect_room, image_facts, portions
+from db.labelling.samples.annotate import (
+    MAX_NAMED,
+    Key,
+    beyond_room,
+    checked_shape,
+    expect_room,
+    image_facts,
+    portions,
+)
 from db.labelling.samples.selection import LockedSamples, Selection, lock_samples, samples_at
 from db.labelling.suggestions import models
 from db.labelling.suggestions.models import ModelName
@@ -48,17 +57,19 @@ class SampleSuggestions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SuggestWith:
-    """`replace`: what the model suggested of the samples before, in any version, and does not suggest now, goes."""
+    """`replace`: what the model suggested of the samples before, in any version, and does not suggest now, goes.
+    `only_what_fits`: a sample that would have too many annotations gets the surest, else the call is refused."""
 
     model: ModelName
     replace: bool = True
     create_missing: bool = False
+    only_what_fits: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Suggested:
     """Samples: `matched`, and of these `changed`. Suggestions: those that wait now, those that are confirmed, and those
-    that were rejected before. `samples`: those that a payload lists."""
+    that were rejected before. `samples`: those that a payload lists. `left_out`: how many did not fit, by sample."""
 
     dataset_id: int
     matched: int
@@ -70,6 +81,7 @@ class Suggested:
     not_found_paths: tuple[str, ...] = ()
     samples: tuple[int, ...] = ()
     change: int | None = None
+    left_out: Mapping[int, int] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -93,6 +105,17 @@ class Plan:
         for id in self.delete:
             growth[self.samples[id]] = growth.get(self.samples[id], 0) - 1
         return {sample: more for sample, more in growth.items() if more > 0}
+
+    def leave_out(self, beyond: Mapping[int, int]) -> dict[int, int]:
+        """Of what is new the least sure, so many of each sample: how many were left out."""
+        new: dict[int, list[Key]] = {}
+        for key in self.insert:
+            if key[0] in beyond:
+                new.setdefault(key[0], []).append(key)
+        left_out = {sample: sorted(keys, key=self.insert.__getitem__)[: beyond[sample]] for sample, keys in new.items()}
+        for key in chain.from_iterable(left_out.values()):
+            del self.insert[key]
+        return {sample: len(keys) for sample, keys in left_out.items()}
 
 
 async def suggest(
@@ -125,10 +148,15 @@ async def suggest(
     plan, unchanged = await _plan(session, matched, given, versions, versions.get(model.version), how)
     lost = {each.path: None for each in samples if each.path is not None and each.sample in (0, *matched.not_found)}
     unchanged = replace(unchanged, not_found_paths=tuple(lost))
+    if how.only_what_fits:
+        left_out = plan.leave_out(await beyond_room(session, plan.growth()))
+        suggested = unchanged.suggested - sum(left_out.values())
+        unchanged = replace(unchanged, suggested=suggested, left_out=left_out)
     ids = plan.changing()
     if not ids:
         return unchanged
-    await expect_room(session, plan.growth())
+    if not how.only_what_fits:
+        await expect_room(session, plan.growth())
     changing = replace(matched, count=len(ids), ids=ids)
     summary = f"`{model.name}` {model.version} suggested annotations of {changing.counted}"
     change = await record(session, dataset_id, by.name, "SUGGEST_ANNOTATIONS", summary, job_id=job_id)
