@@ -85,6 +85,7 @@ async def repair_values(session: AsyncSession, dataset_id: int) -> None:
     """Write correct values, while no other writer is at the dataset. No change is recorded: its facts stay."""
     await lock_dataset(session, dataset_id, None, exclusive=True)
     await sql.run(session, "SET LOCAL statement_timeout = 0")
+    await sql.run(session, SQL.date_annotations, dataset_id=dataset_id)
     values = {"actor": None, "origin": None, "latest": False, "since": None}
     await sql.count(session, REFRESH, timeout=TIMEOUT, dataset_id=dataset_id, **values)
     await sql.run(session, SQL.add_missing_counts, dataset_id=dataset_id)

@@ -69,7 +69,12 @@ WITH derived AS MATERIALIZED (
         LATERAL (VALUES ('label_ids', stored_label_ids::text, label_ids::text), ('state', stored_state, state),
                         ('sureness', stored_sureness, sureness),
                         ('labeled_by', CASE WHEN labeled_by IS NULL THEN 'null' ELSE 'set' END, author),
-                        ('labeled_at', CASE WHEN labeled_at IS NULL THEN 'null' ELSE 'set' END, author)) value
+                        ('labeled_at', CASE WHEN labeled_at IS NULL THEN 'null' WHEN isfinite(labeled_at) THEN 'set'
+                                            ELSE labeled_at::text END, author)) value
+    UNION ALL
+    SELECT 'annotation', a.id, NULL, 'annotation ' || a.id, 'labeled_at', a.labeled_at::text, c.at::text
+    FROM annotation a JOIN change c ON c.dataset_id = a.dataset_id AND c.revision = a.since
+    WHERE a.dataset_id = :dataset_id AND NOT isfinite(a.labeled_at)
     UNION ALL
     SELECT 'version', v.id, NULL, 'version ' || v.name, value.*
     FROM version v
@@ -101,10 +106,16 @@ WHERE stored IS DISTINCT FROM counted ORDER BY subject, name LIMIT :limit
 -- name: select_wrong_samples
 SELECT s.id FROM sample s CROSS JOIN LATERAL derived_state(s.id) d
 WHERE s.dataset_id = :dataset_id
-  AND (s.label_ids, s.state, s.labeled_by IS NOT NULL, s.labeled_at IS NOT NULL, s.suggestion_confidence,
-       s.suggestion_margin, s.suggestion_entropy, s.suggestion_disagreement, s.suggestion_conflict)
-      IS DISTINCT FROM (d.label_ids, d.state, d.state = 'LABELED', d.state = 'LABELED', d.suggestion_confidence,
+  AND (s.label_ids, s.state, s.labeled_by IS NOT NULL, s.labeled_at IS NOT NULL, coalesce(isfinite(s.labeled_at), true),
+       s.suggestion_confidence, s.suggestion_margin, s.suggestion_entropy, s.suggestion_disagreement, s.suggestion_conflict)
+      IS DISTINCT FROM (d.label_ids, d.state, d.state = 'LABELED', d.state = 'LABELED', true, d.suggestion_confidence,
                         d.suggestion_margin, d.suggestion_entropy, d.suggestion_disagreement, d.suggestion_conflict)
+
+-- name: date_annotations
+-- Those that an import dated ±infinity, by the change that wrote them.
+UPDATE annotation SET labeled_at = c.at FROM change c
+WHERE annotation.dataset_id = :dataset_id AND NOT isfinite(annotation.labeled_at)
+  AND c.dataset_id = annotation.dataset_id AND c.revision = annotation.since
 
 -- name: add_missing_counts
 INSERT INTO label_count (label_id) SELECT id FROM label WHERE dataset_id = :dataset_id ON CONFLICT DO NOTHING

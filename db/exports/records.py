@@ -14,6 +14,7 @@ from db.formats.annotations import Attributes, Author, ParsedAnnotation
 from db.formats.datasets import names
 from db.formats.datasets.records import AnnotatedImage, DatasetLabel
 from db.formats.shapes import Raster
+from db.formats.timestamps import clamped
 from db.identity.urls import Links
 from db.postgres import sql
 from db.postgres.engine import Database
@@ -111,7 +112,7 @@ def _annotation(row: asyncpg.Record, label: DatasetLabel) -> ParsedAnnotation:
         shape=None if row["shape"] is None else shapes.from_json(orjson.loads(row["shape"])),
         confidence=row["confidence"],
         attributes=Attributes.from_json(orjson.loads(row["attributes"] or "null")),
-        author=Author(row["labeled_by"], row["labeled_at"], row["confirmed"]),
+        author=Author(row["labeled_by"], clamped(row["labeled_at"]), row["confirmed"]),
         color=label.color,
         shortcut=label.shortcut,
         model=row["model"] and tuple(row["model"]),

@@ -7,7 +7,6 @@ several, and the colours of labels.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC
 from typing import Any, Final
 
 import orjson
@@ -15,6 +14,7 @@ import orjson
 from db.formats import shapes
 from db.formats.annotations import Attributes, ParsedAnnotation
 from db.formats.sidecars import voc
+from db.formats.timestamps import clamped
 
 TYPES: Final = {
     "IMAGE_CLASSIFICATION": "modelarts/image_classification",
@@ -122,7 +122,7 @@ class Style:
 def _author(row: Mapping[str, Any]) -> dict[str, str]:
     """A suggestion that nobody confirmed is by a model, whoever brought it."""
     who = "human" if row["confirmed"] else "model"
-    by, at = row["labeled_by"], row["labeled_at"].astimezone(UTC)
+    by, at = row["labeled_by"], clamped(row["labeled_at"])
     return {"annotated-by": f"{who}/{by}/{by}", "creation-time": f"{at:%Y-%m-%d %H:%M:%S}"}
 
 

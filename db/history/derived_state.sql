@@ -10,7 +10,8 @@ UPDATE sample SET
         (SELECT a.labeled_by FROM annotation a WHERE a.sample_id = sample.id AND a.confirmed
          ORDER BY a.labeled_at DESC, a.id DESC LIMIT 1)) END,
     labeled_at = CASE derived.state WHEN 'LABELED' THEN coalesce(
-        CASE WHEN :actor::text IS NOT NULL THEN now() END, CASE WHEN NOT :latest::boolean THEN sample.labeled_at END,
+        CASE WHEN :actor::text IS NOT NULL THEN now() END,
+        CASE WHEN NOT :latest::boolean AND isfinite(sample.labeled_at) THEN sample.labeled_at END,
         (SELECT max(a.labeled_at) FROM annotation a WHERE a.sample_id = sample.id AND a.confirmed)) END,
     labeled_origin = CASE WHEN :actor::text IS NULL AND NOT :latest::boolean AND derived.state = 'LABELED'
                           THEN sample.labeled_origin ELSE coalesce(:origin::text, sample.labeled_origin) END,

@@ -14,6 +14,7 @@ from db.formats.annotations import Attributes, Author, ParsedAnnotation
 from db.formats.images import ImageFacts
 from db.formats.names import excerpt
 from db.formats.shapes import from_json
+from db.formats.timestamps import clamped
 from db.ingest.entry import Entry, Listed, Notice, NoticeKind
 from db.ingest.images import InspectedImage, Outcome
 
@@ -193,7 +194,7 @@ def decide(
 def existing_annotation(row: asyncpg.Record) -> ParsedAnnotation:
     shape = from_json(orjson.loads(row["shape"])) if row["shape"] else None
     attributes = Attributes.from_json(orjson.loads(row["attributes"])) if row["attributes"] else Attributes()
-    author = Author(row["labeled_by"], row["labeled_at"], row["confirmed"])
+    author = Author(row["labeled_by"], clamped(row["labeled_at"]), row["confirmed"])
     return ParsedAnnotation(row["name"], shape, row["confidence"], attributes, author=author)
 
 

@@ -31,8 +31,17 @@ def moment(column: ColumnElement[Any]) -> Parts:
     A microsecond is added to the whole millisecond, so that Postgres writes all six digits, of which three are taken:
     half as expensive as `to_char`.
     """
-    with_all_digits = func.date_bin(sql("'1 ms'"), column, sql("'2000-01-01Z'")) + sql("interval '1 microsecond'")
+    with_all_digits = func.date_bin(sql("'1 ms'"), finite(column), sql("'2000-01-01Z'")) + sql(
+        "interval '1 microsecond'"
+    )
     return [func.left(cast(func.to_json(with_all_digits), Text), sql("24")), 'Z"']
+
+
+def finite(column: ColumnElement[Any]) -> ColumnElement[Any]:
+    """A moment that is not NULL; ±infinity, which imports wrote once, as the first or the last moment of a datetime."""
+    return func.greatest(
+        func.least(column, sql("timestamptz '9999-12-31 23:59:59.999999Z'")), sql("timestamptz '0001-01-01Z'")
+    )
 
 
 def unescaped(column: ColumnElement[Any]) -> Parts:

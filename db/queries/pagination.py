@@ -19,6 +19,7 @@ from sqlalchemy.types import TypeEngine
 
 from db.errors import Invalid
 from db.formats.names import is_storable
+from db.queries.json_text import finite
 from db.queries.patterns import bounded
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ MOMENT = KeyType(  # written in microseconds since 1970
     DateTime(timezone=True),
     lambda column: column + sql("interval '0'"),
     lambda text: EPOCH + timedelta(microseconds=_number(text)),
-    lambda column: func.trunc(extract("epoch", column) * sql("1000000")),
+    lambda column: func.trunc(extract("epoch", finite(column)) * sql("1000000")),
 )
 
 

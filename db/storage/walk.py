@@ -17,11 +17,12 @@ from pathlib import Path
 from typing import Final
 
 from db.formats.paths import LENGTH
+from db.formats.timestamps import FIRST, LAST
 from db.storage.objects import ALL, Page, StoredObject
 
 DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-OLDEST, NEWEST = -62_135_596_800_000_000, 253_402_300_799_000_000  # microseconds that a datetime can represent
+OLDEST, NEWEST = ((each - EPOCH) // timedelta(microseconds=1) for each in (FIRST, LAST))
 PART: Final = re.compile(r"\.[0-9a-f]{16}\.part")  # temporary files of writers
 MAX_PART_AGE: Final = 3_600.0  # seconds since the last write to one, after which its writer was killed
 MAX_FOLLOWED: Final = 100_000  # linked directories

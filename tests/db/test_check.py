@@ -113,6 +113,8 @@ WRONG = {
     "sample 3: labeled_by is set": "UPDATE sample SET labeled_by = 'ann' WHERE path = 'c.png'",
     "sample 3: sureness": "UPDATE sample SET suggestion_margin = 1 WHERE path = 'c.png'",
     "sample 1: labeled_at": "UPDATE sample SET labeled_at = NULL WHERE path = 'a.png'",
+    "sample 1: labeled_at is -infinity": "UPDATE sample SET labeled_at = '-infinity' WHERE path = 'a.png'",
+    "annotation 1: labeled_at is infinity": "UPDATE annotation SET labeled_at = 'infinity' WHERE id = 1",
     "version one: total": "UPDATE version SET total = 7",
     "version one: labeled": "UPDATE version SET labeled = 0",
     "version one: pending": "UPDATE version SET pending = 2",

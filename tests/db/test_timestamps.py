@@ -4,7 +4,8 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from db.formats.timestamps import format_timestamp, parse_timestamp
+from db.errors import Invalid
+from db.formats.timestamps import LAST, clamped, format_timestamp, parse_timestamp, said_moment
 
 NINE = datetime(2026, 11, 29, 9, tzinfo=UTC)
 
@@ -43,3 +44,29 @@ def test_is_not_fooled_by_what_is_none(text: str) -> None:
 )
 def test_writes_milliseconds_in_utc(moment: datetime, text: str) -> None:
     assert format_timestamp(moment) == text
+
+
+@pytest.mark.parametrize(
+    "said",
+    ["2026-11-29T09:00:00", " 2026-11-29 09:00:00 ", "2026-11-29t09:00:00z", "2026-11-29T10:00+01:00", NINE],
+)
+def test_a_file_may_leave_out_the_zone(said: object) -> None:
+    assert said_moment(said, "at") == NINE
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        *("yesterday", "0001-01-01T00:00:00Z", "9999-12-31T23:59:59.999999Z", "0001-01-01T00:00:00+14:00"),
+        *("1969-12-31T23:59:59Z", 7, True, [], {}, "2026-11-31", " ", "\x00"),
+    ],
+)
+def test_a_file_that_says_no_time_of_a_label_is_told(said: object) -> None:
+    with pytest.raises(Invalid, match="`at` must be a time from 1970 until 9000"):
+        said_moment(said, "at")
+
+
+def test_what_the_driver_reads_as_infinite_is_a_moment() -> None:
+    assert format_timestamp(datetime.min) == "0001-01-02T00:00:00.000Z"  # noqa: DTZ901
+    assert clamped(datetime.max) == LAST  # noqa: DTZ901
+    assert clamped(NINE) == NINE

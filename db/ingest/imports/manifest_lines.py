@@ -6,16 +6,17 @@ import math
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final, TypeVar
 
 import orjson
 
 from db.errors import Invalid
-from db.formats import names
+from db.formats import json_values, names
 from db.formats.annotations import Author, ParsedAnnotation
 from db.formats.manifests import COLOR, LABELS, OBJECTS, SHORTCUT
 from db.formats.shapes import BoundingBox, Circle, Point, Polygon, Polyline, Position, Shape
+from db.formats.timestamps import said_moment
 
 T = TypeVar("T")
 
@@ -24,8 +25,6 @@ HUMAN: Final = "human"  # who labelled, where a manifest does not say
 OURS: Final = "model"  # how our own manifests begin the name of a machine
 MAX_AUTHOR: Final = 256  # characters
 MAX_REPORTED: Final = 20  # problems of one line
-EARLIEST: Final = datetime(1970, 1, 1, tzinfo=UTC)
-LATEST: Final = datetime(9000, 1, 1, tzinfo=UTC)
 SHAPE, FEATURE = "@modelarts:shape", "@modelarts:feature"
 
 
@@ -58,13 +57,14 @@ class ManifestLine:
 
 def parse(text: bytes, kind: str, rule: names.LabelNameRule = "STANDARD") -> ManifestLine:
     """A line for a dataset of this type and rule for label names. Raises Invalid when it is of no use at all."""
+    notes = list[str]()
     try:
-        found = orjson.loads(text)
+        found = json_values.loads(text, notes.append)
     except orjson.JSONDecodeError:
         raise Invalid("The line is not JSON in UTF-8.") from None
     if not isinstance(found, dict):
         raise Invalid("The line is not a JSON object.")
-    return _Reader(kind, rule).read(found)
+    return _Reader(kind, rule, notes).read(found)
 
 
 def _get(item: Mapping[str, Any], name: str) -> Any:
@@ -192,16 +192,10 @@ def _confidence(value: Any) -> float | None:
 
 def _moment(value: Any) -> datetime | None:
     """`YYYY-MM-DD HH:MM:SS`, which is UTC; or any other time of ISO 8601."""
-    if value is None or value == "":
-        return None
     try:
-        found = datetime.fromisoformat(str(value).strip())
-        moment = found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
-    except (ValueError, OverflowError):
-        moment = LATEST
-    if not EARLIEST <= moment < LATEST:
-        raise Invalid("`creation-time` is written YYYY-MM-DD HH:MM:SS; it was ignored.")
-    return moment
+        return said_moment(value, "creation-time")
+    except Invalid:
+        raise Invalid("`creation-time` is written YYYY-MM-DD HH:MM:SS; it was ignored.") from None
 
 
 def _who(value: Any) -> tuple[str, bool]:

@@ -77,19 +77,20 @@ class _File:
                 self.categories.setdefault(_key(item.get("id"), "id"), values.text(item.get("name"), "name"))
 
     def _record(self, group: Grouped) -> ImageRecord:
-        image = Part("images", group.position, group.data).object()
         location = f"{self.name}#/images/{group.position}"
+        annotations, problems, notes = list[ParsedAnnotation](), list[Problem](), list[str]()
+        image = Part("images", group.position, group.data).object(notes.append)
+        problems += [Problem(location, note) for note in notes]
         path = values.text(image.get("file_name") or image.get("coco_url"), "file_name")
-        annotations, problems = list[ParsedAnnotation](), list[Problem]()
         for position, data in group.annotations:
             place = f"{self.name}#/annotations/{position}"
             try:
-                item = Part("annotations", position, data).object()
-                found, notes = self._annotations(item, position)
-                annotations += found
-                problems += [Problem(place, note) for note in notes]
+                notes = []
+                item = Part("annotations", position, data).object(notes.append)
+                annotations += self._annotations(item, position, notes)
             except Invalid as refused:
-                problems.append(Problem(place, refused.message))
+                notes.append(refused.message)
+            problems += [Problem(place, note) for note in notes]
         if group.has_more:
             problems.append(Problem(location, f"An image has at most {MAX_ANNOTATIONS:,} annotations."))
         return ImageRecord(
@@ -105,30 +106,22 @@ class _File:
             places=() if "://" in path else tuple(_places(self.name, path)),
         )
 
-    def _annotations(self, item: dict[str, Any], position: int) -> tuple[list[ParsedAnnotation], list[str]]:
+    def _annotations(self, item: dict[str, Any], position: int, notes: list[str]) -> list[ParsedAnnotation]:
         label = self.categories.get(_key(item.get("category_id"), "category_id"))
         if label is None:
             raise Invalid("There is no category with its `category_id`.")
-        notes = list[str]()
         if item.get("keypoints"):
             notes.append("Keypoints are not read.")
         if item.get("iscrowd"):
             notes.append("It marks a crowd (`iscrowd`), and is read as one object.")
-        confidence = self._confidence(item, notes)
+        confidence = values.known_confidence(item.get("score"), "score", notes.append)
         if self.options.kind == "IMAGE_CLASSIFICATION":
             shapes: Sequence[Shape | None] = (None,)
         else:
             shapes = self._shapes(item, notes)
-        attributes = values.attributes(item.get("attributes"))
-        author = values.author(item.get("labeled_by"), item.get("labeled_at"))
-        return [ParsedAnnotation(label, each, confidence, attributes, position, author) for each in shapes], notes
-
-    def _confidence(self, item: dict[str, Any], notes: list[str]) -> float | None:
-        try:
-            return values.confidence(item.get("score"), "score")
-        except Invalid as refused:
-            notes.append(refused.message)
-            return None
+        attributes = values.attributes(item.get("attributes"), notes.append)
+        author = values.author(item.get("labeled_by"), item.get("labeled_at"), notes.append)
+        return [ParsedAnnotation(label, each, confidence, attributes, position, author) for each in shapes]
 
     def _shapes(self, item: dict[str, Any], notes: list[str]) -> Sequence[Shape | None]:
         box, segmentation = item.get("bbox"), item.get("segmentation")

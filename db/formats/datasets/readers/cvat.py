@@ -7,6 +7,7 @@ attributes `difficult`, `truncated`, `occluded`, `pose`, `confidence`, `labeled_
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any, BinaryIO, Final
 from xml.sax import SAXParseException
 from xml.sax.handler import ContentHandler
@@ -166,36 +167,30 @@ class _Reader(ContentHandler):
             label = values.text(said.get("label"), "label")
             is_whole = kind == "tag" or self.options.kind == "IMAGE_CLASSIFICATION"
             shapes: list[Shape | None] = [None] if is_whole else [*_shapes(kind, said)]
-            known = (self._confidence(place), self._attributes(said), line)
-            author = values.author(self.inner.get("labeled_by"), self.inner.get("labeled_at"))
         except Invalid as refused:
-            self._report(place, refused)
+            self._report(place, refused.message)
             return
-        self.annotations += [ParsedAnnotation(label, shape, *known, author) for shape in shapes]
 
-    def _report(self, place: str, refused: Invalid) -> None:
+        def note(message: str) -> None:
+            self._report(place, message)
+
+        known = values.known_confidence(self.inner.get("confidence"), "confidence", note), self._attributes(said, note)
+        author = values.author(self.inner.get("labeled_by"), self.inner.get("labeled_at"), note)
+        self.annotations += [ParsedAnnotation(label, shape, *known, line, author) for shape in shapes]
+
+    def _report(self, place: str, message: str) -> None:
         if len(self.problems) <= MAX_ANNOTATIONS:
-            self.problems.append(Problem(place, refused.message))
+            self.problems.append(Problem(place, message))
 
-    def _confidence(self, place: str) -> float | None:
-        try:
-            return values.confidence(self.inner.get("confidence"))
-        except Invalid as refused:
-            self._report(place, refused)
-            return None
-
-    def _attributes(self, said: Mapping[str, str]) -> Attributes:
-        known = {"difficult": False, "truncated": False, "occluded": said.get("occluded") == "1"}
-        pose = None
-        for name, value in self.inner.items():
-            if name in known:
-                known[name] = known[name] or value.lower() in ("1", "true", "yes")
-            elif name == "pose":
-                pose = value[: values.MAX_POSE] or None
-            elif name not in READ and (name in self.unread or len(self.unread) < MAX_NAMES):
+    def _attributes(self, said: Mapping[str, str], note: values.Note) -> Attributes:
+        for name in self.inner.keys() - {*ATTRIBUTES, *READ}:
+            if name in self.unread or len(self.unread) < MAX_NAMES:
                 self.unread[name] += 1
-        found = {"occluded"} & said.keys() | self.inner.keys() & set(ATTRIBUTES)
-        return Attributes(**known, pose=pose, said=frozenset(found))
+        inner = values.attributes(self.inner, note)
+        if "occluded" not in said:
+            return inner
+        occluded = said["occluded"] == "1" or inner.occluded
+        return replace(inner, occluded=occluded, said=inner.said | {"occluded"})
 
 
 def _shapes(kind: str, said: Mapping[str, str]) -> Iterator[Shape]:

@@ -7,15 +7,16 @@ objects: {"bbox": [[x, y, width, height], …], "categories" | "category" | "lab
           "segmentation": [[x1, y1, x2, y2, …] or [], …], "confidence" | "labeled_by" | "labeled_at": […]}
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from itertools import zip_longest
 from typing import Any, BinaryIO, Final
 
 import orjson
 
 from db.errors import Invalid
-from db.formats import names, shapes
-from db.formats.annotations import ATTRIBUTES, Attributes, ParsedAnnotation
+from db.formats import json_values, names, shapes
+from db.formats.annotations import ATTRIBUTES, ParsedAnnotation
 from db.formats.datasets import usages
 from db.formats.datasets.readers import values
 from db.formats.datasets.readers.labels_csv import meanings
@@ -27,7 +28,7 @@ from db.formats.shapes import BoundingBox, Polygon, Position, Shape
 
 SUFFIXES: Final = (".jsonl", ".ndjson")
 MARK: Final = b"\xef\xbb\xbf"
-FLAGS: Final = {"difficult": "isDifficult", "truncated": "isTruncated", "occluded": "isOccluded"}
+FIELDS: Final = {name: name if name == "pose" else f"is{name.title()}" for name in ATTRIBUTES}
 OBJECT_LABELS: Final = ("categories", "category", "labels", "label", "classes", "class")
 # What is said of a label of the image, and in which column.
 OF_LABELS: Final = {"confidence": "confidence", "labeledBy": "labeledby", "labeledAt": "labeledat"}
@@ -52,15 +53,16 @@ def _read(file: BinaryIO, name: str, options: ReadOptions) -> Iterator[ImageReco
         line = line.removeprefix(MARK) if number == 1 else line
         if not line.strip():
             continue
+        notes = list[str]()
         try:
-            found = orjson.loads(line)
+            found = json_values.loads(line, notes.append)
         except orjson.JSONDecodeError:
             refuse_what_is_not_utf8(line, number)
             found = None
         if isinstance(found, dict):
             has_object = True
             try:
-                yield record(found, name, location, options)
+                yield record(found, name, location, options, notes)
             except Invalid as refused:
                 yield Problem(location, refused.message)
         elif not has_object:
@@ -69,7 +71,9 @@ def _read(file: BinaryIO, name: str, options: ReadOptions) -> Iterator[ImageReco
             yield Problem(location, "The line is not a JSON object.")
 
 
-def record(item: Mapping[str, Any], name: str, location: str, options: ReadOptions) -> ImageRecord:
+def record(
+    item: Mapping[str, Any], name: str, location: str, options: ReadOptions, notes: Iterable[str] = ()
+) -> ImageRecord:
     """An image as an object says it, of a line or of a row of Parquet. Raises Invalid."""
     known = {key: value for key, value in item.items() if value is not None}
     keys = list(known)
@@ -78,11 +82,15 @@ def record(item: Mapping[str, Any], name: str, location: str, options: ReadOptio
     if isinstance(path, dict):  # an image of Hugging Face
         path = path.get("path")
     path = values.text(path if path is not None else said.get("id"), "path")
-    annotations, problems = list[ParsedAnnotation](), list[Problem]()
+    annotations, problems = list[ParsedAnnotation](), [Problem(location, note) for note in notes]
     items = list(_items(item, said))
+
+    def note(message: str) -> None:
+        problems.append(Problem(location, message))
+
     for index, each in enumerate(items[:MAX_ANNOTATIONS]):
         try:
-            annotations.append(_annotation(each, index, options.kind, confidence=_confidence(each, location, problems)))
+            annotations.append(_annotation(each, index, options.kind, note))
         except Invalid as refused:
             problems.append(Problem(location, refused.message))
     if len(items) > MAX_ANNOTATIONS:
@@ -130,40 +138,42 @@ def _items(item: Mapping[str, Any], said: Mapping[str, Any]) -> Iterator[Mapping
             yield {**each, "xywh": each.get("bbox"), "bbox": None} if isinstance(each, dict) else {}
     first, labels = said.get("label"), said.get("labels")
     labels = labels if isinstance(labels, list) else [labels]
-    for index, label in enumerate(labels if first in labels else [first, *labels]):
+    is_more = first is not None and first != "" and first not in labels
+    for index, label in enumerate([first, *labels] if is_more else labels):
         if label is not None and label != "":
-            yield {"label": label} | {name: _of_label(said.get(of), index) for name, of in OF_LABELS.items()}
+            yield {"label": label} | {
+                name: _of_label(said.get(of), index, len(labels), is_more=is_more) for name, of in OF_LABELS.items()
+            }
 
 
-def _of_label(value: Any, index: int) -> Any:
-    """Of a list what it has for a label, else the same for each. What neither a text nor a number is says nothing."""
-    found = value[index : index + 1] if isinstance(value, list) else [value]
-    return next((each for each in found if isinstance(each, str | int | float)), None)
+def _of_label(value: Any, index: int, count: int, *, is_more: bool) -> Any:
+    """What is said of a label: the same of each, or what a list has at its place. One for each of these `labels` says
+    nothing of the `label` that `is_more`, and is in front of them."""
+    if not isinstance(value, list):
+        return value
+    place = index - 1 if is_more and len(value) <= count else index
+    return value[place] if 0 <= place < len(value) else None
 
 
-def _confidence(item: Mapping[str, Any], location: str, problems: list[Problem]) -> float | None:
-    try:
-        name = "score" if "score" in item and "confidence" not in item else "confidence"
-        return values.confidence(item.get(name), name)
-    except Invalid as refused:
-        problems.append(Problem(location, refused.message))
-        return None
-
-
-def _annotation(item: Mapping[str, Any], index: int, kind: str, *, confidence: float | None) -> ParsedAnnotation:
+def _annotation(item: Mapping[str, Any], index: int, kind: str, note: values.Note) -> ParsedAnnotation:
     label = next((item[name] for name in ("label", "class", "category", "name") if item.get(name) is not None), None)
     shape = None if kind == "IMAGE_CLASSIFICATION" else _shape(item)
-    color, shortcut, pose = item.get("color"), item.get("shortcut"), item.get("pose")
-    flags = {name: item.get(field) is True for name, field in FLAGS.items()}
-    # In ours, which say whether a label is confirmed, what is left out is not so; elsewhere it is not said.
-    said = set(ATTRIBUTES) if "isConfirmed" in item else {n for n, s in (*FLAGS.items(), ("pose", "pose")) if s in item}
+    color, shortcut = item.get("color"), item.get("shortcut")
+    name = "score" if "score" in item and "confidence" not in item else "confidence"
+    confidence = values.known_confidence(item.get(name), name, note)
+    attributes = values.attributes(item, note, FIELDS)
+    if "isConfirmed" in item:  # ours: what is left out is not so; elsewhere it is not said
+        missing = {name for name, field in FIELDS.items() if field not in item}
+        attributes = replace(attributes, said=attributes.said | missing)
     return ParsedAnnotation(
         values.text(label, "label"),
         shape,
         confidence,
-        Attributes(**flags, pose=values.text(pose, "pose")[: values.MAX_POSE] if pose else None, said=frozenset(said)),
+        attributes,
         index,
-        values.author(item.get("labeledBy"), item.get("labeledAt"), confirmed=item.get("isConfirmed") is not False),
+        values.author(
+            item.get("labeledBy"), item.get("labeledAt"), note, confirmed=item.get("isConfirmed") is not False
+        ),
         names.color(color) if isinstance(color, str) else None,
         names.shortcut(shortcut) if isinstance(shortcut, str) else None,
     )

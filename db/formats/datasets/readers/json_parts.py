@@ -7,13 +7,14 @@ an element that is no JSON is a problem of that element.
 
 import codecs
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from typing import Any, BinaryIO, Final
 
 import orjson
 
 from db.errors import Invalid
+from db.formats import json_values
 from db.formats.datasets.readers.lines import NOT_UTF_8, refuse_what_is_not_utf8
 
 PIECE: Final = 1024 * 1024  # bytes that are read at once
@@ -39,10 +40,10 @@ class Part:
     def pointer(self) -> str:
         return f"/{self.key}/{self.index}" if self.key else f"/{self.index}"
 
-    def object(self) -> dict[str, Any]:
-        """Raises Invalid."""
+    def object(self, note: Callable[[str], object] = str) -> dict[str, Any]:
+        """`note` takes what was passed over in it. Raises Invalid."""
         try:
-            found = orjson.loads(self.data)
+            found = json_values.loads(self.data, note)
         except orjson.JSONDecodeError:
             refuse_what_is_not_utf8(self.data, 1)
             found = None

@@ -7,9 +7,7 @@ of a result is read.
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Any, Final
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -58,9 +56,9 @@ class _Task:
     def __init__(self, name: str, part: Part, options: ReadOptions) -> None:
         self.name, self.options = name, options
         self.location = f"{name}#{part.pointer}"
-        self.item = part.object()
         self.size: tuple[int, int] | None = None
         self.problems: list[Problem] = []
+        self.item = part.object(self._note)
 
     def record(self) -> ImageRecord:
         data = self.item.get("data")
@@ -108,15 +106,15 @@ class _Task:
             )
             self.problems.append(Problem(self.location, message))
         for each in final:
-            author = _author(each.get("completed_by"), each)
+            author = self._author(each, "completed_by")
             yield from ((result, author, None) for result in _list(each.get("result")))
         for each in _list(self.item.get("predictions")):
-            author = _author(each.get("model_version"), each, confirmed=False)
-            yield from ((result, author, self._score(each)) for result in _list(each.get("result")))
+            author, score = self._author(each, "model_version", confirmed=False), self._score(each)
+            yield from ((result, author, score) for result in _list(each.get("result")))
 
     def _short_results(self) -> Iterator[tuple[dict[str, Any], Author | None, float | None]]:
         """Of JSON_MIN: each control's values by its name."""
-        author = _author(self.item.get("annotator"), self.item)
+        author = self._author(self.item, "annotator")
         for key, value in self.item.items():
             if isinstance(value, list):
                 yield from (({"value": each, **each}, author, None) for each in _list(value))
@@ -126,11 +124,15 @@ class _Task:
                 yield {"value": {"choices": [value]}}, author, None
 
     def _score(self, item: Mapping[str, Any]) -> float | None:
-        try:
-            return values.confidence(item.get("score"), "score")
-        except Invalid as refused:
-            self.problems.append(Problem(self.location, refused.message))
-            return None
+        return values.known_confidence(item.get("score"), "score", self._note)
+
+    def _author(self, item: Mapping[str, Any], key: str, *, confirmed: bool = True) -> Author | None:
+        by = item.get(key)
+        by = by.get("email", by.get("id")) if isinstance(by, dict) else by
+        return values.author(by, item.get("created_at"), self._note, confirmed=confirmed, names=(key, "created_at"))
+
+    def _note(self, message: str) -> None:
+        self.problems.append(Problem(self.location, message))
 
     def _annotations(
         self, result: Mapping[str, Any], author: Author | None, score: float | None, index: int
@@ -155,10 +157,10 @@ class _Task:
     def _known(self, meta: Any, author: Author | None) -> tuple[Attributes, Author | None]:
         """What a result says of itself goes before what its annotation or prediction says."""
         found = meta if isinstance(meta, dict) else {}
-        own = values.author(found.get("labeled_by"), found.get("labeled_at"))
+        own = values.author(found.get("labeled_by"), found.get("labeled_at"), self._note)
         if own is not None and author is not None:
             own = replace(own, confirmed=author.confirmed)
-        return values.attributes(found), own or author
+        return values.attributes(found, self._note), own or author
 
     def _shape(self, value: Mapping[str, Any]) -> Shape | None:
         width, height = self.size or (1, 1)
@@ -247,23 +249,3 @@ def _path(said: Mapping[str, Any]) -> str:
     if "/data/local-files/" in path:
         return values.text(parse_qs(urlsplit(path).query).get("d", [""])[0], "image")
     return path
-
-
-def _author(value: Any, item: Mapping[str, Any], *, confirmed: bool = True) -> Author | None:
-    """None: the file says neither who nor when."""
-    if isinstance(value, dict):
-        value = value.get("email", value.get("id"))
-    at, name = _moment(item), None
-    with suppress(Invalid):
-        name = values.text(value, "completed_by")[: values.MAX_AUTHOR]
-    if name is None and at is None and confirmed:
-        return None
-    return Author(name or (values.HUMAN if confirmed else values.MACHINE), at, confirmed, is_said=name is not None)
-
-
-def _moment(item: Mapping[str, Any]) -> datetime | None:
-    try:
-        found = datetime.fromisoformat(str(item.get("created_at")))
-        return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
-    except (ValueError, OverflowError):
-        return None

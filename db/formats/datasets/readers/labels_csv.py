@@ -248,13 +248,13 @@ class _File:
         shape = None if self.options.kind == "IMAGE_CLASSIFICATION" else self._shape(row)
         if shape is not None and not labels:
             raise Invalid("A box must have a label, and this one has none.")
-        confidence = None
-        try:
-            confidence = values.confidence(self._cell(row, "confidence"), self._name("confidence"))
-        except Invalid as refused:
-            problems.append(Problem(f"{self.name}:{line}", refused.message))
+
+        def note(message: str) -> None:
+            problems.append(Problem(f"{self.name}:{line}", message))
+
+        confidence = values.known_confidence(self._cell(row, "confidence"), self._name("confidence"), note)
         confirmed = self._cell(row, "confirmed").lower() not in FALSE
-        author = values.author(self._cell(row, "labeledby"), self._cell(row, "labeledat"), confirmed=confirmed)
+        author = values.author(self._cell(row, "labeledby"), self._cell(row, "labeledat"), note, confirmed=confirmed)
         for label in labels:
             yield ParsedAnnotation(values.text(label, "label"), shape, confidence, line=line, author=author)
 

@@ -1,15 +1,15 @@
 """What values of files can be: numbers, texts, sizes. Raises Invalid with a sentence."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from db.errors import Invalid
 from db.formats.annotations import ATTRIBUTES, Attributes, Author
 from db.formats.datasets import usages
 from db.formats.datasets.reading import Problem, Usage
-from db.formats.names import excerpt, is_storable, quoted
-from db.formats.timestamps import parse_timestamp
+from db.formats.names import UNNAMEABLE, excerpt, is_storable, quoted
+from db.formats.timestamps import said_moment
 
 MAX_TEXT: Final = 4096  # characters of a path or a label
 MAX_SIDE: Final = 10_000_000  # pixels; no image has so many
@@ -21,6 +21,11 @@ HUMAN: Final = "human"  # who labelled, where a file does not say
 MACHINE: Final = "model"
 USAGE_NAMES: Final = ("usage", "split")  # of columns; others, such as `set`, may say something else
 NO_USAGES: Final = ("unassigned", "none", "null")
+AS_THEY_ARE: Final[Mapping[str, str]] = {name: name for name in ATTRIBUTES}
+UNKNOWN: Final = object()
+TRUE, FALSE = ("true", "1", "1.0", "yes"), ("false", "0", "0.0", "no", "none", "")
+FLAGS: Final[Mapping[str, bool]] = dict.fromkeys(TRUE, True) | dict.fromkeys(FALSE, False)  # in lower case
+Note = Callable[[str], object]  # takes a sentence about what was ignored
 NUMBER: Final = re.compile(r"[+-]?([0-9]{1,30}(\.[0-9]{0,40})?|\.[0-9]{1,40})([eE][+-]?[0-9]{1,3})?")
 
 
@@ -82,22 +87,67 @@ def confidence(value: Any, name: str = "confidence") -> float | None:
     return found
 
 
-def author(by: Any, at: Any, *, confirmed: bool = True) -> Author | None:
-    """Who put a label, and when. None: the file says neither. What is no time is passed over."""
-    name = None if by is None or by == "" else text(by, "labeled_by")[:MAX_AUTHOR]
-    moment = parse_timestamp(at) if isinstance(at, str) else None
+def known_confidence(value: Any, name: str, note: Note) -> float | None:
+    """The same; what is none is reported."""
+    try:
+        return confidence(value, name)
+    except Invalid as refused:
+        note(refused.message)
+        return None
+
+
+def author(
+    by: Any, at: Any, note: Note, *, confirmed: bool = True, names: tuple[str, str] = ("labeled_by", "labeled_at")
+) -> Author | None:
+    """Who put a label, and when. None: the file says neither. What is no name or no time is passed over."""
+    name = author_name(by, names[0], note)
+    moment = None
+    try:
+        moment = said_moment(at, names[1])
+    except Invalid as refused:
+        note(refused.message)
     if name is None and moment is None and confirmed:
         return None
     return Author(name or (HUMAN if confirmed else MACHINE), moment, confirmed, is_said=name is not None)
 
 
-def attributes(said: Any) -> Attributes:
-    """Of an object of JSON with their names; of anything else none is said."""
+def author_name(by: Any, name: str, note: Note) -> str | None:
+    """Without what no label's name may contain."""
+    if by is None or by == "":
+        return None
+    try:
+        found = text(by, name)
+        if UNNAMEABLE.search(found):
+            raise Invalid(f"`{name}` must be without control characters, and is {quoted(found)}.")
+    except Invalid as refused:
+        note(f"{refused.message.removesuffix('.')}; it was ignored.")
+        return None
+    return found[:MAX_AUTHOR]
+
+
+def attributes(said: Any, note: Note, keys: Mapping[str, str] = AS_THEY_ARE) -> Attributes:
+    """Of an object of JSON with their names, or with these keys; of anything else none is said. Neither does say one
+    what is no value of it, and is reported."""
     found = said if isinstance(said, Mapping) else {}
-    difficult, truncated, occluded = (found.get(name) in (True, 1) for name in ATTRIBUTES[:3])
-    pose = found.get("pose")
-    pose = pose[:MAX_POSE] if isinstance(pose, str) and pose and is_storable(pose) else None
-    return Attributes(difficult, truncated, occluded, pose, said=frozenset(found) & {*ATTRIBUTES})
+    values = {name: _attribute(name, found[key], key, note) for name, key in keys.items() if key in found}
+    known = {name: value for name, value in values.items() if value is not UNKNOWN}
+    return Attributes(**known, said=frozenset(known))
+
+
+def _attribute(name: str, value: Any, key: str, note: Note) -> Any:
+    """A flag, a pose, or UNKNOWN."""
+    shown = value.strip() if isinstance(value, str) else value
+    if name != "pose":
+        flag = FLAGS.get(str(shown).lower()) if isinstance(shown, str | int | float | None) else None
+        if flag is None:
+            note(f"`{key}` must be true or false, and is {quoted(value)}; it was ignored.")
+        return UNKNOWN if flag is None else flag
+    if shown is None or shown == "":
+        return None
+    if not isinstance(shown, str) or not is_storable(shown):
+        note(f"`{key}` must be a text, and is {quoted(value)}; it was ignored.")
+        return UNKNOWN
+    return shown[:MAX_POSE]
 
 
 def usage_of_column(value: Any, name: str, location: str, problems: list[Problem]) -> Usage | None:

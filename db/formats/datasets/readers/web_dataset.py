@@ -163,11 +163,12 @@ class _Shard:
     def _said(self, group: _Group, location: str) -> ImageRecord:
         record = ImageRecord("?", location, usage=usages.in_path(self.name))  # unless its JSON says another
         if "json" in group.said:
+            notes = list[str]()
             try:
-                found = json_parts.Part("", 0, group.said["json"]).object()
+                found = json_parts.Part("", 0, group.said["json"]).object(notes.append)
             except Invalid as refused:
                 return replace(record, annotations=None, problems=(Problem(f"{location}.json", refused.message),))
-            record = json_lines.record({"path": "?", **found}, self.name, f"{location}.json", self.options)
+            record = json_lines.record({"path": "?", **found}, self.name, f"{location}.json", self.options, notes)
             if record.annotations:
                 return record
         if "txt" in group.said and "cls" not in group.said:
