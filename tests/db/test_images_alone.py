@@ -20,8 +20,11 @@ def test_no_image_is_a_zip_too_however_much_is_behind_that() -> None:
     nameless = archive().replace(b"PK\x03\x04", b"PK\x03\x05")  # as programs that go by the directory alone read it
     with pytest.raises(UnreadableImage, match="other data"):
         images.check(jpeg() + film + nameless + film)
-    by_chance = b"PK\x03\x04" + film + b"PK\x05\x06" + film
-    assert images.check(jpeg() + film + by_chance).format == "JPEG"
+    by_chance = b"PK\x03\x04" + film[9:] + b"PK\x05\x06" + film
+    for start in (film, film[:99]):
+        assert images.check(jpeg() + start + by_chance).format == "JPEG"
+    with pytest.raises(UnreadableImage, match="other data"):
+        images.check(jpeg() + film[:99] + archive()[:40] + film)
     with pytest.raises(UnreadableImage, match="other data"):
         images.check(jpeg() + film + b"PK\x05\x06" * 10_000 + film)
 

@@ -36,7 +36,7 @@ from db.formats.images.squares import difference_hash, fitting, resized
 HEAD_SIZE: Final = 64 * 1024  # bytes that nearly always contain all facts
 TAIL_SIZE: Final = 4 * 1024  # bytes that nearly always contain the image's end
 FOREIGN_DATA: Final = re.compile(
-    rb"PK\x03\x04|PK\x05\x06|This program (?:cannot|must) be run"
+    rb"PK\x03\x04[\0-\x3f]\0|PK\x05\x06\0{4}|This program (?:cannot|must) be run"
     rb"|(?i:%pdf-|<script|<html|<!doctype|<svg[\s/>]|<iframe|<\?php|javascript:)"
 )
 FOREIGN_SIZE: Final = 66_000  # bytes at the beginning and at the end of what is behind an image
@@ -44,7 +44,7 @@ ZIP_FILE, ZIP_ENTRY = b"PK\x03\x04", b"PK\x01\x02"
 ZIP_END: Final = re.compile(rb"PK\x05\x06(?=.{8}(.{4})(.{4}))", re.DOTALL)  # size and position of the directory
 MAX_ZIP_ENDS: Final = 1_000  # that are looked at; not even films have more than a few by chance
 OTHER_ARCHIVES: Final = (b"Rar!\x1a\x07", b"7z\xbc\xaf\x27\x1c")
-PROGRAMS: Final = (b"MZ", b"\x7fELF", b"#!/")
+STARTS: Final = (b"MZ", b"\x7fELF", b"#!/", b"PK\x03\x04", b"PK\x05\x06")  # of programs and zips
 PDF_START: Final = 1_024  # bytes within which programs look for the beginning of a PDF
 # A dictionary that is an object or the trailer, as each PDF has one; in the second pattern with comments before it. All
 # comments on a line end at the same place, so that of those that a search passes over nothing else would be found.
@@ -102,8 +102,7 @@ def check(data: bytes, pixels: int = MAX_PIXELS, side: int = MAX_SIDE) -> ImageF
         behind = _behind(content, data).lstrip(b"\0")
         if content.format == "JPEG" and content.complete:
             behind = _behind_frames(behind, pixels, side)
-        ends = behind[:FOREIGN_SIZE], behind[-FOREIGN_SIZE:]
-        if _is_archive(data) or _is_pdf(data) or behind.startswith(PROGRAMS) or any(map(FOREIGN_DATA.search, ends)):
+        if _is_archive(data) or _is_pdf(data) or _is_foreign(behind, has_film=content.format != "TIFF"):
             raise UnreadableImage("The file has other data in or after the image; send only the image.")
         if not _is_complete(content, pixels, side):
             raise UnreadableImage(CUT)
@@ -116,6 +115,13 @@ def _behind(content: Content, data: bytes) -> bytes:
     if content.format == "TIFF":
         return tiff_parts.unclaimed(data)
     return data[content.end :] if content.complete else content.picture + data[content.end :]
+
+
+def _is_foreign(behind: bytes, *, has_film: bool) -> bool:
+    """Whether what is behind an image begins as something else, or has the beginning of that near one of its ends."""
+    ends = behind[:FOREIGN_SIZE], behind[-FOREIGN_SIZE:]
+    is_zip = not has_film and any(ZIP_FILE in each for each in ends)
+    return behind.startswith(STARTS) or is_zip or any(map(FOREIGN_DATA.search, ends))
 
 
 def _behind_frames(behind: bytes, pixels: int, side: int) -> bytes:
