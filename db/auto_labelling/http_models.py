@@ -1,7 +1,8 @@
 """Models behind HTTP: samples go out in batches, with signed URLs of their images, and suggestions come back.
 
 Where a batch gets no usable answer, its samples are asked about one by one: what is wrong with one is a warning. A
-model that answers about none of several samples in a row has a problem of its own, and the job ends.
+model that answers about none of several samples in a row has a problem of its own, and the job ends. One that says of
+each sample why it cannot, or says something wrong, has answered.
 """
 
 from collections.abc import AsyncGenerator, Mapping, Sequence

@@ -46,6 +46,8 @@ class LabelgraphProtocol:
             raise Unanswered("The model's answer has no list `samples` of objects.")
         version = as_version(found.get("version")) or FIRST_VERSION
         by_id = {str(item.get("id")): item for item in items}
+        if not any(str(each.id) in by_id for each in samples):
+            raise Unanswered("The model's answer is about other samples, or about none.")
         turns = Turns()
         return [await self._answer(each, by_id.get(str(each.id)), version, turns) for each in samples]
 

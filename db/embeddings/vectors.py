@@ -120,9 +120,6 @@ async def delete(session: AsyncSession, dataset_id: int, model: ModelName, *, by
 
 async def _checked(model: ModelName, samples: Sequence[SampleVector]) -> list[list[float]]:
     """The vectors. Others have their turn meanwhile: there may be a million numbers."""
-    for each, what, field in ((model.name, "name", "name"), (model.version, "version", "modelVersion")):
-        if not 1 <= len(each) <= MAX_NAME or not is_storable(each):
-            raise Invalid(f"A model's {what} has 1 to {MAX_NAME} characters.", path=f"model.{field}")
     if not samples:
         raise Invalid("No samples are given.", code="EMPTY_SELECTION")
     turns, vectors = Turns(20), list[list[float]]()

@@ -135,6 +135,20 @@ async def test_a_sample_that_is_full_gets_the_surest_that_fit(house: House, monk
         assert (await house.suggested())[:3] == [[], [("dog", 0.95)], [("dog", 0.92)]]
 
 
+@pytest.mark.parametrize(
+    ("item", "status", "skipped"),
+    [({"id": "0", "annotations": []}, "FAILED", 0), ({"error": "out of memory"}, "SUCCEEDED", 6)],
+)
+async def test_answers_about_other_samples_end_the_job_and_errors_do_not(
+    house: House, item: dict[str, Any], status: str, skipped: int
+) -> None:
+    house.served.answer = lambda _, body: {"samples": [each | item for each in body["samples"]]}
+    model = {"http": {"url": house.served.url, "protocol": "LABELGRAPH"}}
+    job = await house.labelled(model=model)
+    assert (job["status"], job["skippedCount"], job["suggestedCount"]) == (status, skipped, 0)
+    assert (job["error"] or {"code": None})["code"] == ("MODEL_UNAVAILABLE" if status == "FAILED" else None)
+
+
 @pytest.mark.parametrize("path", ["/health", "/setup"])
 async def test_a_model_that_is_not_ready_ends_the_job(house: House, path: str) -> None:
     answer = house.served.answer

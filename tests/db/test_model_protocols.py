@@ -188,10 +188,11 @@ async def asked(item: dict[str, Any], kind: str = "OBJECT_DETECTION") -> Answer:
 
 async def test_a_plain_model_is_told_what_it_needs() -> None:
     tiff = replace(TURNED, format="TIFF")
-    protocol, client = plain({"samples": []})
+    protocol, client = plain({"samples": [{"id": 9, "annotations": []}]})
     await protocol.begin()
-    missing = await protocol.predict([SAMPLE, tiff, UNKNOWN])
-    assert [each.problems for each in missing] == [("The model did not answer about it.",)] * 3
+    *missing, answered = await protocol.predict([SAMPLE, tiff, UNKNOWN])
+    assert [each.problems for each in missing] == [("The model did not answer about it.",)] * 2
+    assert answered.is_answered
     [(method, path, body)] = client.asked
     assert (method, path, body["labels"]) == ("POST", "", ["cat"])
     assert body["dataset"] == {"name": "pets", "type": "OBJECT_DETECTION"}
@@ -268,7 +269,7 @@ async def test_a_classification_takes_no_shapes() -> None:
     assert "no shapes" in answer.problems[0]
 
 
-@pytest.mark.parametrize("answer", [None, {}, {"samples": {}}, {"samples": [7]}])
+@pytest.mark.parametrize("answer", [None, {}, {"samples": {}}, {"samples": [7]}, {"samples": [{"id": "8"}]}])
 async def test_a_plain_answer_that_is_none_answers_nothing(answer: object) -> None:
     with pytest.raises(Unanswered):
         await plain(answer)[0].predict([SAMPLE])
