@@ -13,6 +13,7 @@ from db.errors import DomainError
 from db.identity import tokens
 from db.identity.tokens import Identity, hashed
 from db.postgres.engine import Database
+from db.postgres.outages import explain_to_client
 from schema.errors import UNAUTHENTICATED, Refused, refusal
 from schema.execution.lru_cache import LruCache
 
@@ -60,7 +61,12 @@ class Authenticator:
         cached = self._cache.get(key)
         if cached is not None and now - cached[0] < CACHE_SECONDS:
             return cached[1]
-        identity = await self.database.read_anywhere(look_up)
+        try:
+            identity = await self.database.read_anywhere(look_up)
+        except Exception as error:
+            if away := explain_to_client(error):
+                raise away from error
+            raise
         if identity is not None:
             self._cache.add(key, (now, identity))
         return identity

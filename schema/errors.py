@@ -14,6 +14,7 @@ from graphql import GraphQLError
 from strawberry.exceptions import StrawberryInputCoercionError
 
 from db.errors import REQUEST_ID, DomainError
+from db.postgres.outages import explain_to_client
 
 PARSE_FAILED = "GRAPHQL_PARSE_FAILED"
 VALIDATION_FAILED = "GRAPHQL_VALIDATION_FAILED"
@@ -97,11 +98,12 @@ def log_defect(cause: BaseException) -> dict[str, Any]:
 
 
 def _cause(error: GraphQLError) -> BaseException:
-    """The innermost error: execution wraps what a resolver or a scalar raised, at times twice."""
+    """The innermost error: execution wraps what a resolver or a scalar raised, at times twice. Unavailable for an error
+    of Postgres that means it."""
     cause: BaseException = error
     while isinstance(cause, GraphQLError) and cause.original_error is not None:
         cause = cause.original_error
-    return cause
+    return explain_to_client(cause) or cause
 
 
 def _extensions(error: GraphQLError, cause: BaseException) -> dict[str, Any] | None:

@@ -14,6 +14,7 @@ from starlette.types import Receive, Scope, Send
 from api.runtime import runtime
 from db.errors import DomainError
 from db.identity.tokens import Identity
+from db.postgres.outages import explain_to_client
 from db.storage import ObjectMissing, Store
 from schema.errors import log_defect
 
@@ -45,11 +46,12 @@ async def _answered(response: Awaitable[Response]) -> Response:
         status, more = error.status_code, error.headers or {}
     except ObjectMissing:
         status = 404
-    except DomainError:
-        status, more = 503, {"retry-after": "2"}
     except Exception as error:
-        log_defect(error)
-        status = 500
+        if isinstance(error, DomainError) or explain_to_client(error):
+            status, more = 503, {"retry-after": "2"}
+        else:
+            log_defect(error)
+            status = 500
     return Response(status_code=status, headers={**SAFE, **more, "cache-control": "no-store"})
 
 

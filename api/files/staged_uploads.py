@@ -20,6 +20,7 @@ from db.errors import DomainError
 from db.identity.tokens import Scope
 from db.ingest import uploads
 from db.ingest.uploads import Awaited, parts
+from db.postgres.outages import explain_to_client
 from schema.errors import log_defect
 
 NAME: Final = re.compile(r"[0-9a-f]{32}(-[0-9]{1,5})?")  # with the number of a part
@@ -43,9 +44,9 @@ class StagedUploads:
 
 
 def _refusal(error: Exception) -> HTTPException:
-    match error:
-        case HTTPException():
-            return error
+    match explain_to_client(error) or error:
+        case HTTPException() as refused:
+            return refused
         case DomainError():
             message = "Storage or the database cannot be reached just now; PUT the file again later."
             return HTTPException(503, message, {"retry-after": "2"})

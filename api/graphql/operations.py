@@ -13,7 +13,7 @@ from api.runtime import Runtime
 from db.errors import TEMPORARY, DomainError
 from db.history import idempotency
 from db.identity.tokens import Identity
-from db.postgres.outages import NO_ANSWER, DatabaseUnavailable
+from db.postgres.outages import NO_ANSWER, DatabaseUnavailable, explain_to_client
 from schema.context import Context
 from schema.errors import TOO_COSTLY, UNAVAILABLE, Refused, error_code, log_defect, with_code
 from schema.execution.documents import Document
@@ -174,11 +174,11 @@ async def answers(process: Runtime, request: Request, context: Context) -> Async
 
 def failure(error: Exception) -> Answer:
     """The answer to an error: a refusal as such; anything else is a defect, logged under a reference."""
-    match error:
-        case Refused():
-            return Answer(errors=error.errors)
-        case DomainError():
-            return Answer(errors=[GraphQLError(error.message, original_error=error)])
+    match explain_to_client(error) or error:
+        case Refused() as refused:
+            return Answer(errors=refused.errors)
+        case DomainError() as refusal:
+            return Answer(errors=[GraphQLError(refusal.message, original_error=refusal)])
         case _:
             public = log_defect(error)
             return Answer(errors=[GraphQLError(public["message"], extensions=public["extensions"])])

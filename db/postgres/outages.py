@@ -26,6 +26,7 @@ UNREACHABLE: Final = "The database cannot be reached now; try again in a moment.
 NO_ANSWER: Final = "The database does not answer now; try again in a moment."
 OVERLOADED: Final = "The database has no room for more work now; try again in a moment."
 DISK_FULL: Final = "The database's disk is full. The server's operator has to make room; then try again."
+TOO_SLOW: Final = "The database was too busy to do it in time; try again in a moment."
 READ_ONLY: Final = "The database accepts no writes now; try again in a moment."
 
 # By SQLSTATE, or by its class, the first two characters.
@@ -48,6 +49,7 @@ DRIVER_ERRORS: Final = (OSError, asyncpg.InterfaceError, asyncpg.InternalClientE
 ANY_ERROR: Final = (asyncpg.PostgresError, *DRIVER_ERRORS)  # whatever asyncpg raises
 # The transaction was rolled back, and may succeed when it is repeated.
 ROLLED_BACK: Final = frozenset({"40001", "40P01", "55P03"})
+CANCELED: Final = "57014"  # a statement took longer than it may
 MAX_ATTEMPTS: Final = 6  # of a transaction
 
 
@@ -69,13 +71,18 @@ class Outages:
 
     def reraise(self, error: Exception, *, committing: bool = False) -> NoReturn:
         """Raises DatabaseUnavailable instead of an error that means it."""
-        unavailable = explain(error, committing=committing)
+        unavailable, state = explain(error, committing=committing), sqlstate(error)
+        if unavailable is not None or state == CANCELED:
+            what = "canceled a statement" if unavailable is None else "is not available"
+            self._log("the database %s: %s (%s)", what, type(error).__name__, state or "no state")
         if unavailable is None:
             raise error
+        raise unavailable from error
+
+    def _log(self, message: str, *values: str) -> None:
         if time.monotonic() - self._logged > LOG_PAUSE:
             self._logged = time.monotonic()
-            log.warning("the database is not available: %s (%s)", type(error).__name__, sqlstate(error) or "no state")
-        raise unavailable from error
+            log.warning(message, *values)
 
 
 def explain(error: BaseException, *, committing: bool = False) -> DatabaseUnavailable | None:
@@ -91,6 +98,17 @@ def explain(error: BaseException, *, committing: bool = False) -> DatabaseUnavai
     if isinstance(cause, TimeoutError):  # a running server ends statements itself, and sooner
         return DatabaseUnavailable(NO_ANSWER, connection_lost=False, committing=committing)
     return DatabaseUnavailable(committing=committing) if _is_lost(error, cause) else None
+
+
+def explain_to_client(error: BaseException) -> Unavailable | None:
+    """The error for a client, if what left `reading` or `writing` means that the same request may succeed later. To
+    jobs and transactions a canceled statement is none such: repeated, they may be canceled each time."""
+    if isinstance(error, Unavailable):
+        return error
+    state = sqlstate(error)
+    if state == CANCELED or state in ROLLED_BACK:
+        return DatabaseUnavailable(TOO_SLOW, connection_lost=False)
+    return None if state is None else explain(error)
 
 
 def is_rolled_back(error: BaseException) -> bool:

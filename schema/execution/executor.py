@@ -15,6 +15,7 @@ from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
 from db import queries
 from db.errors import NotFound, Unavailable
+from db.postgres.outages import explain_to_client
 from db.queries import ArgumentError, Inputs, Plan
 from schema.context import Context
 from schema.execution.documents import Document
@@ -165,8 +166,8 @@ class Executor(StrawberryGraphQLCoreExecutionContext):
             return await queries.read(context.database, plan, values)
         except ArgumentError as error:
             raise error.cause from None
-        except Unavailable as error:
-            if self.prepared.is_mutation:
+        except Exception as error:
+            if self.prepared.is_mutation and explain_to_client(error):
                 raise Unavailable(COMMITTED) from error
             raise
 

@@ -1,6 +1,8 @@
 """Postgres that is full, read-only or cut off."""
 
+import asyncio
 import logging
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -8,11 +10,14 @@ from pathlib import Path
 import pytest
 
 from api.settings import Settings
+from db.identity import tokens
+from db.identity.urls import Signer
+from db.postgres import sql
 from db.postgres.engine import Database
 from tests.api.database_lost.embedded_server import CREATE, LABELS, codes, create_label, request_label
 from tests.client import Client, serving, token
 from tests.conftest import execute
-from tests.waiting import TIMEOUT
+from tests.waiting import SERVER_TIMEOUTS, TIMEOUT
 
 
 @asynccontextmanager
@@ -72,3 +77,35 @@ async def test_connections_that_were_cut_are_replaced_before_anybody_notices(
             )
             assert await client.execute(LABELS, {"id": pets})
             await create_label(client, pets, f"cat{number}")
+
+
+@pytest.mark.parametrize("limits", [{"query": 0.5}, {"lock": 0.5}], ids=["canceled", "locked"])
+async def test_a_statement_that_was_stopped_is_unavailable_at_every_door(
+    database: Database, tmp_path: Path, caplog: pytest.LogCaptureFixture, limits: dict[str, float]
+) -> None:
+    settings = Settings(
+        database_url=database.url,
+        data_dir=tmp_path,
+        worker=False,
+        secret="known",
+        timeouts=SERVER_TIMEOUTS.with_changes(**limits),
+    )
+    known, unknown = [await token(database) for _ in range(2)]
+    async with database.reading() as connection:
+        identity = await tokens.verify(connection, known)
+    assert identity is not None
+    links = Signer(b"known", 3_600).links("", identity.token_id, time.time())
+    doors = [("GET", links.image(1)), ("GET", links.original(1, ".jpg")), ("GET", links.thumbnail(1, 64))]
+    doors += [("GET", links.export(1)), ("PUT", links.upload("0" * 32)), ("PUT", links.upload("0" * 32 + "-0"))]
+    doors += [("GET", "/readyz")]
+    async with serving(settings) as url:
+        await Client(url, known, TIMEOUT).request("GET", links.image(1))  # the token is known for two seconds
+        async with database.writing() as session:
+            await sql.run(session, "LOCK TABLE source, export_file, upload, import_upload, alembic_version, token")
+            responses = await asyncio.gather(*(Client(url, None, TIMEOUT).request(*door) for door in doors))
+            refused = await Client(url, unknown, TIMEOUT).post("{ viewer { name } }")
+    for response in [*responses, refused]:
+        assert response.status_code == 503, (response.url, response.text)
+    assert all(response.headers["retry-after"] for response in [*responses[:-1], refused])
+    assert codes(refused.json()) == {"UNAVAILABLE"}
+    assert [record for record in caplog.records if record.levelno > logging.WARNING] == []
