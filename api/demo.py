@@ -65,8 +65,12 @@ async def show(url: str, token: str, token_file: Path, images: Path, *, suggest:
     if sys.stdout.isatty():  # other output may be kept, and read by others
         print(f"  Label images here     {url}/ui/#token={token}")
         print(f"  GraphiQL, signed in   {url}/graphql#token={token}")
-    print(f"  GraphQL               {url}/graphql")
-    print(f"  Token                 {token if sys.stdout.isatty() else f'in {token_file}'}")
+        print(f"  GraphQL               {url}/graphql")
+        print(f"  Token                 {token}")
+    else:
+        print(f"  Label images here     {url}/ui/")
+        print(f"  GraphQL, GraphiQL     {url}/graphql")
+        print(f"  Token, for each       in {token_file}")
     print("\n  Ctrl-C stops the server. The data stays, and the next start finds it.\n", flush=True)
 
 

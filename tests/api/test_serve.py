@@ -83,6 +83,8 @@ def test_the_demo_labels_real_images_and_finds_them_again(data_dir: Path) -> Non
         assert "90 images added, succeeded" in server.said
         assert "90 images, 70 labelled, 20 to do" in server.said
         assert "8 images, 8 labelled, 0 to do" in server.said
+        assert f"{server.url}/ui/\n" in server.said
+        assert server.token not in server.said
         assert server.ask(FIRST_QUERY)["dataset"]["samples"]["totalCount"] == 20
         counts = (
             '{ dataset(by: {name: "digits"}) { statistics { totalCount labeledCount } labels { name sampleCount } } }'

@@ -53,14 +53,13 @@ def main(arguments: list[str] | None = None) -> int:
 
 def parser() -> argparse.ArgumentParser:
     lg = argparse.ArgumentParser(prog="lg", description="Labelgraph on the command line.", epilog=__doc__)
-    lg.add_argument("--url", help="the server; default: LABELGRAPH_URL, or that of `lg login`")
-    lg.add_argument("--token", help="default: LABELGRAPH_TOKEN, or that of `lg login`")
-    lg.add_argument("--patience", type=float, default=30, help="seconds for which a server may be away (default: 30)")
+    add_global_options(lg, url=None, token=None, patience=30.0)
     commands = lg.add_subparsers(required=True, metavar="COMMAND")
 
     def add(name: str, command: Command | None, what: str, dataset: bool = True) -> argparse.ArgumentParser:
         added = commands.add_parser(name, help=what, description=what)
         added.set_defaults(command=command)
+        add_global_options(added)
         if dataset:
             added.add_argument("dataset", help="its name or id")
         return added
@@ -92,6 +91,18 @@ def parser() -> argparse.ArgumentParser:
     watching.add_argument("--after", help="the cursor of an event, to see those behind it")
     watching.add_argument("--json", action="store_true", help="each event as JSON, with its cursor")
     return lg
+
+
+def add_global_options(to: argparse.ArgumentParser, **defaults: Any) -> None:
+    """They may stand before the command, whose parser has no defaults that would replace them, and behind it."""
+
+    def default(name: str) -> Any:
+        return defaults.get(name, argparse.SUPPRESS)
+
+    to.add_argument("--url", default=default("url"), help="the server; default: LABELGRAPH_URL, or that of `lg login`")
+    to.add_argument("--token", default=default("token"), help="default: LABELGRAPH_TOKEN, or that of `lg login`")
+    patience = "seconds for which a server may be away (default: 30)"
+    to.add_argument("--patience", type=float, default=default("patience"), help=patience)
 
 
 def login(given: argparse.Namespace) -> int:
