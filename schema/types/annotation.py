@@ -60,7 +60,8 @@ class Annotation(Node):
     )
     label: Label = strawberry.field(description="The label.")
     labeled_by: str = strawberry.field(
-        description="Who added the annotation or last changed it: the name of a token, or `sync`."
+        description="Who added the annotation or last changed it: the name of a token, `sync`, or what the files of an "
+        "import say, which may be any name."
     )
     labeled_at: datetime = strawberry.field(description="When the annotation was added or last changed.")
     origin: AnnotationOrigin = strawberry.field(description="Where the annotation comes from.")

@@ -145,7 +145,7 @@ WRONG = {
     '{"source": "s3://UP/a.png"}': "bucket",
     '{"source": "s3://bucket/notes.txt"}': ".jpg",
     '{"source": "/a\\u0000.png"}': "`source`",
-    '{"source": "/a.png", "hard": NaN}': "JSON",
+    '{"source": "/a.png", "hard": nan}': "JSON",
     "[" * 100_000: "JSON",
     '{"source": "/' + "a" * 3000 + '.png"}': "2,048",
     b'{"source": "/\xff.png"}': "JSON",
@@ -207,7 +207,8 @@ async def test_what_is_wrong_in_a_line_is_passed_over_and_the_rest_of_it_taken(i
     importer.put("1.png", "2.png")
     wrong = [
         CAT | {"name": "no label!"}, CAT | {"name": None}, CAT | {"type": "modelarts/object_detection"}, "cat", None,
-        CAT | {"name": "dog", "confidence": 7, "creation-time": "yesterday"},
+        CAT | {"name": "dog", "confidence": 7, "creation-time": "yesterday",
+               "annotated-by": "human/\u202enna", "area": float("nan")},
     ]  # fmt: skip
     job = await importer.load(
         importer.manifest(
@@ -217,7 +218,7 @@ async def test_what_is_wrong_in_a_line_is_passed_over_and_the_rest_of_it_taken(i
     )
     assert await importer.dataset.labels() == {"1.png": ["dog"], "2.png": ["cat"]}
     messages = [message for path, message in await importer.warnings(job) if path == "V001.manifest:1"]
-    assert len(messages) == 8
+    assert len(messages) == 10
     assert any("object_detection" in message for message in messages)
     assert any("no label!" in message for message in messages)
 

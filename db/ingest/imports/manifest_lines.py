@@ -14,6 +14,7 @@ import orjson
 from db.errors import Invalid
 from db.formats import json_values, names
 from db.formats.annotations import Author, ParsedAnnotation
+from db.formats.datasets.readers import values
 from db.formats.manifests import COLOR, LABELS, OBJECTS, SHORTCUT
 from db.formats.shapes import BoundingBox, Circle, Point, Polygon, Polyline, Position, Shape
 from db.formats.timestamps import said_moment
@@ -23,7 +24,6 @@ T = TypeVar("T")
 USAGES: Final = ("TRAIN", "EVAL", "TEST", "INFERENCE")
 HUMAN: Final = "human"  # who labelled, where a manifest does not say
 OURS: Final = "model"  # how our own manifests begin the name of a machine
-MAX_AUTHOR: Final = 256  # characters
 MAX_REPORTED: Final = 20  # problems of one line
 SHAPE, FEATURE = "@modelarts:shape", "@modelarts:feature"
 
@@ -129,7 +129,7 @@ class _Reader:
             kind = str(kind).rpartition("/")[2].lower()
             if kind != self.kind.lower():
                 raise Invalid(f"Annotations of the type `{names.excerpt(kind)}` do not fit this dataset.")
-        by, confirmed = _who(_get(item, "annotated-by"))
+        by, confirmed = _who(_get(item, "annotated-by"), self.problems.append)
         author = Author(by, self._tried(_moment, _get(item, "creation-time")), confirmed)
         details = item.get("property")
         if isinstance(details, str):  # some tools write it as JSON text
@@ -143,7 +143,8 @@ class _Reader:
             shortcuts = self._styles(details, "shortcut", _shortcut)
             file = _text(location, "annotation-loc")
             objects = details.get(OBJECTS)
-            authors = tuple(map(_author, objects)) if isinstance(objects, list) else ()
+            objects = objects if isinstance(objects, list) else []
+            authors = tuple(_author(each, self.problems.append) for each in objects)
             self.files.append(LabelFile(file, author, confidence, authors, colors, shortcuts))
             return None
         name = names.label_name(_text(item.get("name"), "name"), self.rule)
@@ -198,11 +199,12 @@ def _moment(value: Any) -> datetime | None:
         raise Invalid("`creation-time` is written YYYY-MM-DD HH:MM:SS; it was ignored.") from None
 
 
-def _who(value: Any) -> tuple[str, bool]:
+def _who(value: Any, note: values.Note) -> tuple[str, bool]:
     """A name, and whether a person bears it. `human/ann/ann` is ann; an account and its user stay what they are."""
-    if not isinstance(value, str) or not value.strip() or not names.is_storable(value):
+    said = value.strip() if isinstance(value, str) else value and [value]  # a number is none
+    text = values.author_name(said, "annotated-by", note)
+    if text is None:
         return HUMAN, True
-    text = value.strip()[:MAX_AUTHOR]
     kind, _, rest = text.partition("/")
     if kind not in (HUMAN, OURS) or not rest:
         return text, kind == HUMAN
@@ -218,12 +220,13 @@ def _shortcut(value: Any) -> str | None:
     return names.shortcut(value) if isinstance(value, str) and value else None
 
 
-def _author(value: Any) -> Author:
+def _author(value: Any, note: values.Note) -> Author:
     item = value if isinstance(value, dict) else {}
-    by, confirmed = _who(item.get("annotated-by"))
+    by, confirmed = _who(item.get("annotated-by"), note)
     try:
         return Author(by, _moment(item.get("creation-time")), confirmed)
-    except Invalid:
+    except Invalid as refused:
+        note(refused.message)
         return Author(by, None, confirmed)
 
 
