@@ -9,6 +9,7 @@ import codecs
 import re
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, BinaryIO, Final
 
 import orjson
@@ -59,15 +60,14 @@ def parts(file: BinaryIO, keys: Collection[str] = ("",), seen: set[str] | None =
     head = b""
     while len(head) < len(MARK) and (data := file.read(len(MARK) - len(head))):
         head += data
-    decoder, line, data = codecs.getincrementaldecoder("utf-8")(), 1, head.removeprefix(MARK)
-    while data:
+    decoder, line = codecs.getincrementaldecoder("utf-8")(), 1
+    for data in chain([head.removeprefix(MARK)], iter(lambda: file.read(PIECE), b"")):
         try:
             decoder.decode(data)
         except UnicodeDecodeError as wrong:
             raise Invalid(NOT_UTF_8.format(line + wrong.object.count(b"\n", 0, wrong.start))) from None
         line += data.count(b"\n")
         yield from splitter.feed(data)
-        data = file.read(PIECE)
     splitter.end()
 
 
