@@ -44,7 +44,7 @@ def main(arguments: list[str] | None = None) -> int:
     except BrokenPipeError:  # of `lg … | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return DONE
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, csv.Error) as error:
         say(str(error))
         return REFUSED
     except KeyboardInterrupt:
@@ -133,30 +133,43 @@ def sync(client: Client, given: argparse.Namespace) -> int:
 def label(client: Client, given: argparse.Namespace) -> int:
     """Samples with the same labels are labelled together. What was labelled stays so if the command is stopped."""
     dataset = client.dataset(given.dataset).id
-    paths: dict[tuple[str, ...], list[str]] = defaultdict(list)
-    with given.file.open(newline="", encoding="utf-8-sig") as opened:
-        for number, (path, *names) in enumerate(filter(None, csv.reader(opened)), 1):
-            labels = tuple(name.strip() for name in names if name.strip())
-            if not labels and not given.replace:
-                raise ValueError(f"{given.file}: line {number} has no label.")
-            if number > 1 or (path, *names[:1]) != ("path", "label"):
-                paths[labels].append(path)
-    changed, missing = 0, []
-    for labels, all_paths in paths.items():
-        for start in range(0, len(all_paths), BATCH):
-            answer = client.label_samples(
-                LabelSamplesInput(
-                    dataset_id=dataset,
-                    select=SampleSelectionInput(paths=all_paths[start : start + BATCH]),
-                    labels=list(labels),
-                    mode=LabelingMode.SET if given.replace else LabelingMode.ADD,
-                    create_missing=True,
+    changed, refused = 0, []
+    for labels, lines in lines_of(given.file, without_labels=given.replace).items():
+        for start in range(0, len(lines), BATCH):
+            batch = dict(lines[start : start + BATCH])
+            try:
+                answer = client.label_samples(
+                    LabelSamplesInput(
+                        dataset_id=dataset,
+                        select=SampleSelectionInput(paths=list(batch)),
+                        labels=list(labels),
+                        mode=LabelingMode.SET if given.replace else LabelingMode.ADD,
+                        create_missing=True,
+                    )
                 )
-            )
+            except LabelgraphError as error:
+                if error.code != "INVALID_NAME":
+                    raise
+                refused += [(number, str(error)) for number in batch.values()]
+                continue
             changed += answer.changed_count
-            missing += answer.not_found_paths
+            refused += [(batch.get(path, 0), f"{path}: there is no such sample") for path in answer.not_found_paths]
     print(f"changed: {changed}")
-    return report([f"{path}: there is no such sample" for path in missing])
+    return report([f"{given.file}:{number}: {why}" for number, why in sorted(refused)])
+
+
+def lines_of(file: Path, *, without_labels: bool) -> dict[tuple[str, ...], list[tuple[str, int]]]:
+    """By labels, the paths with the numbers of their lines."""
+    lines: dict[tuple[str, ...], list[tuple[str, int]]] = defaultdict(list)
+    with file.open(newline="", encoding="utf-8-sig") as opened:
+        reader = csv.reader(opened)
+        for number, (path, *names) in ((reader.line_num, row) for row in reader if row):
+            labels = tuple(name.strip() for name in names if name.strip())
+            if not labels and not without_labels:
+                raise ValueError(f"{file}:{number}: there is no label.")
+            if number > 1 or (path, *names[:1]) != ("path", "label"):
+                lines[labels].append((path, number))
+    return lines
 
 
 def upload(client: Client, given: argparse.Namespace) -> int:

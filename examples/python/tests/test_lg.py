@@ -48,6 +48,7 @@ class Lg(unittest.TestCase):
 
     def test_a_server_that_is_away(self) -> None:
         assert "UNREACHABLE" in self.lg("--url", "http://127.0.0.1:9", "--patience", "0", "datasets", status=3)
+        assert "UNREACHABLE" in self.lg("datasets", "--url", "http://127.0.0.1:9", "--patience", "0", status=3)
         assert "lg login" in self.lg("datasets", status=1)
 
     def test_labels_of_a_csv_file(self) -> None:
@@ -58,7 +59,13 @@ class Lg(unittest.TestCase):
             one, two = [sample.path for sample in client.samples(dataset)][:2]
         file = self.folder / "labels.csv"
         file.write_text(f"path,label\n{one},a,b\n{two},c\nno/such.jpg,c\n")
-        assert "no/such.jpg" in self.lg("label", dataset.name, file, status=5)
+        assert f"{file}:4: no/such.jpg" in self.lg("label", dataset.name, file, status=5)
+        file.write_text(f"path,label\n\n{one},not <valid>\n{two},d\n")
+        refused = self.lg("label", dataset.name, file, status=5)
+        assert f"{file}:3: INVALID_NAME: `not <valid>`" in refused
+        assert "changed: 1\n" in refused
+        file.write_text(f"{one},a\n{two}\n")
+        assert f"{file}:2: there is no label" in self.lg("label", dataset.name, file, status=1)
         file.write_text(f"{one},only\n{two},only\n")
         assert self.lg("label", dataset.id, file, "--replace") == "changed: 2\n"
         with connect() as client:
