@@ -11,6 +11,7 @@ from db.vision.onnx_file import ModelError
 
 MAX_CANDIDATES: Final = 1_000  # boxes that are compared with each other
 MAX_FOUND: Final = 300  # suggestions of an image
+NO_NUMBER: Final = "The model says NaN or infinity, so nothing is suggested."
 
 Outputs = Mapping[str, Array]
 Found = list[list[float]]  # label, confidence, and of a box left, top, right, bottom as shares of the model's input
@@ -43,6 +44,8 @@ def _classes(outputs: Outputs, description: ModelDescription, least: float) -> F
     if given.size != count:
         raise ModelError(f"The model says {given.size:,} numbers, and its description has {count:,} labels.")
     scores = _likely(given.reshape(count), description.output)
+    if np.isnan(scores).any():
+        raise ModelError(NO_NUMBER)
     best = np.argsort(-scores, kind="stable")[:MAX_FOUND]
     return [[int(label), float(scores[label])] for label in best if scores[label] >= least]
 
@@ -50,9 +53,9 @@ def _classes(outputs: Outputs, description: ModelDescription, least: float) -> F
 def _boxes(outputs: Outputs, description: ModelDescription, least: float) -> Found:
     read = _separate if description.output.format == "BOXES" else _yolo
     boxes, scores, labels = read(outputs, description)
-    is_possible = (
-        np.isfinite(boxes).all(axis=1) & (scores >= least) & (labels >= 0) & (labels < len(description.labels))
-    )
+    is_possible = (scores >= least) & (labels >= 0) & (labels < len(description.labels))
+    if np.isnan(scores).any() or not np.isfinite(boxes[is_possible]).all():
+        raise ModelError(NO_NUMBER)
     order = np.flatnonzero(is_possible)
     order = order[np.argsort(-scores[order], kind="stable")][:MAX_CANDIDATES]
     corners = _corners(boxes[order].astype(np.float64), description)
@@ -113,14 +116,17 @@ def _output(outputs: Outputs, name: str | None) -> Array:
 
 
 def _likely(scores: Array, output: ModelOutput) -> Array:
-    """From 0 to 1; 0 where it is no number. The last dimension is of labels."""
+    """From 0 to 1; NaN where it is no number. The last dimension is of labels."""
     exact = scores.astype(np.float64)
+    exact[np.isposinf(exact)] = np.nan
+    if output.scores == "PROBABILITIES":  # minus infinity is what others say of labels that are out of the question
+        exact[np.isinf(exact)] = np.nan
     if output.scores == "SIGMOID":
         exact = 0.5 * (1.0 + np.tanh(0.5 * exact))
     elif output.scores == "LOGITS" and exact.size:
         powers = np.exp(exact - exact.max(axis=-1, keepdims=True))
         exact = powers / powers.sum(axis=-1, keepdims=True)
-    return np.clip(np.nan_to_num(exact, nan=0.0), 0.0, 1.0)
+    return np.clip(exact, 0.0, 1.0)
 
 
 def _corners(boxes: Array, description: ModelDescription) -> Array:

@@ -33,8 +33,8 @@ def rounded(found: list[list[float]]) -> list[list[float]]:
         ("LOGITS", [0, np.log(3), 0], [[1, 0.6], [0, 0.2], [2, 0.2]]),
         ("PROBABILITIES", [0.1, 0.2, 1.5], [[2, 1.0], [1, 0.2], [0, 0.1]]),
         ("SIGMOID", [0, np.log(3), -np.inf], [[1, 0.75], [0, 0.5], [2, 0.0]]),
-        ("PROBABILITIES", [np.nan, 0.2, -1], [[1, 0.2], [0, 0.0], [2, 0.0]]),
-        ("LOGITS", [np.inf, 0, 0], [[0, 0.0], [1, 0.0], [2, 0.0]]),
+        ("PROBABILITIES", [-1, 0.2, -2], [[1, 0.2], [0, 0.0], [2, 0.0]]),
+        ("LOGITS", [0, 0, -np.inf], [[0, 0.5], [1, 0.5], [2, 0.0]]),
     ],
 )
 @pytest.mark.parametrize("shape", [(3,), (1, 3), (1, 3, 1, 1)])
@@ -144,6 +144,27 @@ def test_outputs_that_are_not_as_described_are_refused(
 ) -> None:
     with pytest.raises(ModelError, match=message):
         suggestions(outputs, described(**output), 0.0)
+
+
+@pytest.mark.parametrize("odd", [np.nan, np.inf])
+@pytest.mark.parametrize("scores", ["PROBABILITIES", "SIGMOID", "LOGITS"])
+def test_what_is_no_number_suggests_nothing(scores: str, odd: float) -> None:
+    with pytest.raises(ModelError, match="NaN or infinity"):
+        suggestions({"a": np.array([0.2, odd, 0.9], np.float32)}, described("CLASSIFICATION", scores=scores), 0.0)
+    names = {"format": "BOXES", "boxes": "b", "scoresName": "s", "scores": scores}
+    given = np.array([[40, 30, 60, 50], [80, 55, 120, 65]], np.float32), np.zeros((2, 3), np.float32)
+    for place in (0, 1):
+        outputs = {"b": given[0].copy(), "s": given[1].copy()}
+        outputs["bs"[place]][1, 2] = odd
+        with pytest.raises(ModelError, match="NaN or infinity"):
+            suggestions(outputs, described(**names), 0.0)
+
+
+def test_a_box_that_is_not_sure_enough_may_be_anywhere() -> None:
+    """Models that compute sizes by exponents overflow where they see nothing."""
+    table = [[*CAT, 0.8, 0.1, 0], [0, 0, np.inf, np.nan, 0.1, 0, 0]]
+    found = suggestions({"a": np.array([table], np.float32)}, described(format="YOLO"), 0.5)
+    assert rounded(found) == [[0, 0.8, 0.2, 0.3, 0.3, 0.5]]
 
 
 @given(st.data())
