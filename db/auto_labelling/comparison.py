@@ -1,7 +1,7 @@
 """What a model says of labelled samples, beside what people did: pure.
 
 Labels of whole images are compared as they are. A shape is right if people drew one with the same label, and the boxes
-around the two overlap by half of what both cover.
+around the two overlap by half of what both cover. Boxes around points and lines, which have no area, get a little.
 """
 
 from collections import Counter
@@ -12,6 +12,7 @@ from typing import Final
 from db.formats.shapes import Shape, extent
 from db.vision import THRESHOLDS
 
+LEAST_SIDE: Final = 4.0  # pixels of a box
 OVERLAP: Final = 0.5  # of two boxes: the area of what they share, by that of what they cover together
 MAX_CONFUSIONS: Final = 1_000  # pairs of labels
 Box = tuple[float, float, float, float]
@@ -113,12 +114,20 @@ def _taken(free: list[tuple[int, Box]], box: Box, label: int | None = None) -> i
 
 def overlap(one: Box, other: Box) -> float:
     """0 to 1: the area that both cover, by the area that one of them covers."""
+    one, other = _grown(one), _grown(other)
     width = min(one[2], other[2]) - max(one[0], other[0])
     height = min(one[3], other[3]) - max(one[1], other[1])
     if width <= 0 or height <= 0:
         return 0.0
     areas = sum((box[2] - box[0]) * (box[3] - box[1]) for box in (one, other))
     return width * height / (areas - width * height)
+
+
+def _grown(box: Box) -> Box:
+    """At least so wide and so high, around its middle."""
+    left, top, right, bottom = box
+    across, down = (max(0.0, LEAST_SIDE - side) / 2 for side in (right - left, bottom - top))
+    return left - across, top - down, right + across, bottom + down
 
 
 def findings(compared: Sequence[Compared], names: Mapping[int, str]) -> Findings:

@@ -10,7 +10,7 @@ from aiohttp import web
 
 from db.auto_labelling import comparison, job_samples
 from db.auto_labelling.comparison import Mark, compare_shapes
-from db.formats.shapes import BoundingBox, Circle, Point, Polygon, Position, Shape, extent
+from db.formats.shapes import BoundingBox, Circle, Point, Polygon, Polyline, Position, Shape, extent
 from db.postgres.engine import Database
 from tests.db.auto_labelling_fixture import opened
 from tests.db.model_backend import choices, hang, rectangle
@@ -147,7 +147,13 @@ def square(left: float, top: float, side: float = 10) -> BoundingBox:
         (square(0, 0), square(20, 20), 0),
         (square(0, 0), Circle(Position(5, 5), 5), 1),
         (square(0, 0), Polygon((Position(0, 0), Position(10, 0), Position(0, 5))), 0.5),
-        (square(0, 0), Point(Position(5, 5)), 0),
+        (square(0, 0), Point(Position(5, 5)), 16 / 100),
+        (Point(Position(5, 5)), Point(Position(5, 5)), 1),
+        (Point(Position(5, 5)), Point(Position(6, 5)), 12 / 20),
+        (Point(Position(5, 5)), Point(Position(9, 5)), 0),
+        (Polyline((Position(0, 5), Position(90, 5))), Polyline((Position(0, 5), Position(90, 5))), 1),
+        (Polyline((Position(0, 5), Position(90, 5))), Polyline((Position(0, 6), Position(90, 6))), 0.6),
+        (Polyline((Position(5, 0), Position(5, 90))), Polyline((Position(0, 5), Position(90, 5))), 16 / 704),
     ],
 )
 def test_shapes_overlap_as_the_boxes_around_them(one: Shape, other: Shape, expected: float) -> None:
