@@ -9,7 +9,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from db.concurrency_limits import Turns
 from db.errors import Invalid, NotFound
-from db.formats.names import is_storable
+from db.formats.names import is_storable, nfc
 from db.formats.vectors import checked
 from db.history.changes import lock_dataset
 from db.identity.tokens import Identity
@@ -19,7 +19,6 @@ from db.postgres import sql
 from db.postgres.pgvector import IS_ENABLED, expect_enabled
 
 SQL: Final = sql.load(__file__)
-MAX_NAME: Final = 256  # characters of a model's name, and of its version
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +53,7 @@ async def put(
 ) -> Stored:
     """Store the vectors of a model; the first ones say how many numbers all have. Samples that are not there are left
     out. Raises Invalid for a vector that cannot be compared with others, and nothing is stored then."""
-    vectors = await _checked(model, samples)
+    model, vectors = model.checked(), await _checked(samples)
     await lock_dataset(session, dataset_id, by)
     await expect_enabled(session)
     sources, not_found, not_found_paths = await _sources(session, dataset_id, samples)
@@ -107,7 +106,7 @@ async def delete(session: AsyncSession, dataset_id: int, model: ModelName, *, by
     """Forget a model with all its embeddings."""
     await lock_dataset(session, dataset_id, by)
     known = is_storable(model.name) and is_storable(model.version)
-    values = {"dataset_id": dataset_id, "name": model.name, "version": model.version}
+    values = {"dataset_id": dataset_id, "name": nfc(model.name), "version": nfc(model.version)}
     model_id = await sql.value(session, SQL.find_model, **values) if known else None
     if model_id is None:
         raise NotFound("The dataset has no embeddings of such a model; `Dataset.embeddingModels` lists its models.")
@@ -118,7 +117,7 @@ async def delete(session: AsyncSession, dataset_id: int, model: ModelName, *, by
     return Deleted(dataset_id, count)
 
 
-async def _checked(model: ModelName, samples: Sequence[SampleVector]) -> list[list[float]]:
+async def _checked(samples: Sequence[SampleVector]) -> list[list[float]]:
     """The vectors. Others have their turn meanwhile: there may be a million numbers."""
     if not samples:
         raise Invalid("No samples are given.", code="EMPTY_SELECTION")

@@ -30,6 +30,7 @@ from sqlalchemy import literal_column as sql
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from db.errors import DomainError, Invalid, NotFound
+from db.formats.names import nfc
 from db.formats.vectors import checked
 from db.postgres.models import Sample
 from db.postgres.pgvector import WithoutEmbeddings
@@ -184,7 +185,7 @@ def nearest_samples(
 
 def _stored_name(name: str) -> str:
     """Of a model: empty, which none is, for one that nobody can have stored."""
-    return storable_or_none(name) or ""
+    return nfc(storable_or_none(name) or "")
 
 
 def explain_embeddings(error: asyncpg.PostgresError) -> DomainError | None:

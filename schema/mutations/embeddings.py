@@ -59,7 +59,8 @@ class DeleteEmbeddingsPayload(OfDataset):
     description="Stores embeddings that a model has computed of images, for `samples(near: …)` and `Sample.similar`. "
     "They belong to the images: a sample whose image changes has none. They are no part of the dataset's history: this "
     "is no change, is not undone, and a version shows what is stored now. Refused with VALIDATION_FAILED for a vector "
-    "that cannot be compared with the model's others, EMPTY_SELECTION without samples, or FEATURE_UNAVAILABLE."
+    "that cannot be compared with the model's others, INVALID_NAME, EMPTY_SELECTION without samples, or "
+    "FEATURE_UNAVAILABLE."
 )
 async def put_embeddings(info: Info, input: PutEmbeddingsInput) -> PutEmbeddingsPayload:
     limit = info.context.limits.max_ids

@@ -121,6 +121,29 @@ async def test_what_cannot_be_asked_is_refused(pictures: Embedded) -> None:
     assert error["extensions"]["code"] == "NOT_FOUND"
 
 
+async def test_an_order_is_ignored_and_a_model_has_one_name(pictures: Embedded) -> None:
+    query = """query ($d: ID!, $near: NearInput, $first: Int, $by: SampleOrderInput!) { dataset(by: {id: $d}) {
+        samples(near: $near, first: $first, orderBy: $by) { edges { distance node { id } } } } }"""
+    asked = drawn(1_000)
+    found = await pictures.find({"vector": asked}, query, by={"field": "PATH", "direction": "DESC"})
+    assert is_same(found["edges"], pictures.nearest(asked)), "as `orderBy` says: it is ignored with `near`"
+    ids = pictures.client.ids(0)
+    for name in (" \u202e ", " clip", "clip\n", "", "x" * 257, "\0"):
+        for model in ({"name": name, "modelVersion": "1"}, {"name": "clip", "modelVersion": name}):
+            given = {"datasetId": pictures.client.dataset, "model": model}
+            samples = [{"sampleId": ids[0], "vector": asked}]
+            assert (await pictures.client.refused("putEmbeddings", samples=samples, **given))["code"] == "INVALID_NAME"
+    await pictures.put({ids[0]: asked}, {"name": "e\u0301", "modelVersion": "1"})
+    for name in ("\xe9", "e\u0301"):
+        near = {"vector": asked, "model": {"name": name, "modelVersion": "1"}}
+        assert (await pictures.find(near))["totalCount"] == 1
+    model = {"name": "e\u0301", "modelVersion": "1"}
+    deleted = await pictures.client.mutate(
+        "deleteEmbeddings", "deletedCount", datasetId=pictures.client.dataset, model=model
+    )
+    assert deleted["deletedCount"] == 1
+
+
 @pytest.mark.parametrize(
     ("samples", "code"),
     [

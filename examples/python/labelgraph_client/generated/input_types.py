@@ -494,9 +494,9 @@ class ModelInput(InputModel):
     """A model of a dataset."""
 
     name: str
-    "Name of the model: 1–256 characters."
+    "Name of the model: 1–256 characters, none of them a control character, without white space at the ends."
     model_version: str
-    "Version of the model: 1–256 characters."
+    "Version of the model, in the same characters."
 
 
 class NearInput(InputModel):
