@@ -119,5 +119,5 @@ def _expect_unsealed(upload: Awaited) -> None:
 
 
 def _unexpected() -> HTTPException:
-    message = "No upload is expected at this URL (any more): it was completed, or has expired."
+    message = "No upload is expected at this URL (any more): it was completed, canceled, or has expired."
     return HTTPException(404, message, CLOSE)

@@ -217,7 +217,9 @@ class RequestImportUploadPayload(OfDataset):
 class CancelUploadsInput:
     dataset_id: strawberry.ID = strawberry.field(description="Global id of the dataset.")
     keys: list[str] = strawberry.field(
-        default_factory=list, description="Keys of uploads that were requested with `requestUploads`."
+        default_factory=list,
+        description="Keys of uploads that were requested with `requestUploads`, by your token or another one: they "
+        "belong to the dataset.",
     )
     import_keys: list[str] = strawberry.field(
         default_factory=list, description="Keys of files that your token requested with `requestImportUpload`."
@@ -238,8 +240,9 @@ class CancelUploadsPayload(OfDataset):
 
 @strawberry.mutation(
     description="Ends uploads that are not needed any more. What was sent is deleted, the URLs no longer "
-    "work at this server, the bytes no longer count towards what a dataset may wait for, and the keys and names are "
-    "free. Refused with CONFLICT while an import of such a file is queued or running."
+    "work at this server, the bytes no longer count towards what a dataset may wait for, except those that URLs of a "
+    "bucket may still bring, until these expire; and the keys and names are free. "
+    "Refused with CONFLICT while an import of such a file is queued or running."
 )
 async def cancel_uploads(info: Info, input: CancelUploadsInput) -> CancelUploadsPayload:
     id, by, context = number(input.dataset_id, "Dataset"), info.context.identity, info.context

@@ -201,6 +201,31 @@ async def test_uploads_that_are_not_needed_are_canceled(
         assert (await run_import(script))["added"] == len(IMAGES)
 
 
+async def test_what_is_canceled_counts_until_the_urls_of_a_bucket_have_expired(
+    database: Database,
+    database_url: str,
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    data = archive()
+    monkeypatch.setenv("LABELGRAPH_LIMIT_STAGED", str(2 * len(data) + 200))
+    async with open_staged_uploads("s3", request, database, database_url, tmp_path) as script:
+        [part, _] = await missing(script, data)
+        small = [upload_input("a.png", bytes(10))]
+        await script.request(upload_input("a.png", bytes(60)))
+        for _ in range(2):  # the same keys again
+            await send(script, CANCEL, keys=["a.png"], importKeys=["set"])
+            assert await code(script, REQUEST, key="set", fileName="set.zip", size=41) == "UPLOAD_TOO_LARGE"
+            assert "errors" not in await script.answer(REQUEST_UPLOADS, files=small)
+        assert (await script.put(part, data[:SIZE])).status_code == 200  # the bucket knows nothing of it
+        await send(script, CANCEL, keys=["a.png"])
+        await script.do("UPDATE import_upload SET urls_until = now()")
+        await script.do("UPDATE upload SET expires_at = now()")
+        assert len(await missing(script, data)) == 2
+        assert "errors" not in await script.answer(REQUEST_UPLOADS, files=[upload_input("a.png", bytes(100))])
+
+
 async def test_files_of_a_token_that_is_revoked_are_cleared_away(
     database: Database,
     database_url: str,

@@ -3,9 +3,13 @@
 import io
 import zipfile
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
+from db.formats.datasets.reading import Files
+from db.ingest.imports.files.passed_over import ReadFiles
 from db.postgres.engine import Database
 from tests.db import dataset_fixture
 from tests.db.annotation_import_fixture import AnnotationImports
@@ -102,3 +106,10 @@ async def test_files_that_are_passed_over_are_named(importer: AnnotationImports)
         importer.write(f"set/{name}", "path,label\n1.png,cat\n")
     notices = await importer.notices(await importer.load(importer.folder / "set"))
     assert notices["FILES_NOT_READ"] == (1, ["set: `b.csv` is not read as COCO."])
+
+
+def test_what_our_exports_have_beside_the_labels_is_no_other_format() -> None:
+    names = ("ImageSets/Main/default.txt", "a.cls", "labelmap.txt", "x.csv")
+    files = cast(Files, SimpleNamespace(names=lambda: names))
+    assert ReadFiles(files).passed_over(9, "PASCAL_VOC") == (["a.cls", "x.csv"], 2)
+    assert ReadFiles(files).passed_over(9, "WEBDATASET") == ([*names[::2], "x.csv"], 3)

@@ -329,7 +329,7 @@ def notice_of(problem: Problem, kind: NoticeKind = CONTENT) -> Notice:
 
 
 def _passed_over(read: ReadFiles, label: str, form: str) -> list[Notice]:
-    first, count = read.passed_over(MAX_EXAMPLES)
+    first, count = read.passed_over(MAX_EXAMPLES, form)
     notices = [Notice("FILES_NOT_READ", f"{label}: `{path_end(name)}` is not read as {form}.") for name in first]
     return [*notices, Notice("FILES_NOT_READ", "", count - len(first))] if count > len(first) else notices
 

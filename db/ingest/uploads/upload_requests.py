@@ -129,7 +129,9 @@ async def request(
     check_count(requested.files, MAX_FILES, "files")
     await lock_dataset(session, dataset_id, by)
     await lock_names(session, dataset_id)
-    known = await lock_uploads(session, dataset_id, (file.key for file in requested.files))
+    keys = [file.key for file in requested.files if names.is_storable(file.key)]
+    await sql.run(session, SQL.set_aside, dataset_id=dataset_id, keys=keys)
+    known = await lock_uploads(session, dataset_id, keys)
     used = label_resolution.distinct(label for file in requested.files for label in requested.labels_of(file))
     known_labels = await labels.lock_labels(session, dataset_id, used)
     label_resolution.names_for(used, known_labels, create=requested.create_missing)

@@ -1,3 +1,9 @@
+-- name: set_aside
+-- What was canceled, and what a bucket's URLs may still bring: it counts as it was, and its key goes to a new one.
+UPDATE upload SET key = E'\x01' || staged
+WHERE id IN (SELECT id FROM upload WHERE dataset_id = :dataset_id AND key = ANY(:keys::text[])
+               AND error_code = 'NOT_FOUND' AND expires_at > now() ORDER BY id FOR UPDATE)
+
 -- name: write
 INSERT INTO upload (dataset_id, key, file_name, size, path, staged, labels, label_ids, create_missing, on_conflict,
                     expires_at, sweep_at, token_id)

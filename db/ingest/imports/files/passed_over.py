@@ -1,6 +1,7 @@
 """Which files of an import its reader does not read."""
 
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import BinaryIO, Final
@@ -12,6 +13,10 @@ from db.ingest.imports.files.source import is_image
 MAX_OPENED: Final = 10_000  # names that are remembered, beyond which their suffixes are
 SILENT: Final = ("", ".md", ".html", ".pdf")  # of what describes a data set to people
 DESCRIPTIONS: Final = ("label_config.xml", "croissant.json")  # that our own exports have beside the labels
+KNOWN: Final[Mapping[str, re.Pattern[str]]] = {  # what else these formats have, and says no more than the rest
+    "PASCAL_VOC": re.compile(r"(.*/)?(ImageSets/.*\.txt|labelmap\.txt)"),
+    "WEBDATASET": re.compile(r".*\.cls"),
+}
 
 
 @dataclass(slots=True)
@@ -39,9 +44,14 @@ class ReadFiles:
         self.suffixes.add(suffix(name))
         return name
 
-    def passed_over(self, most: int) -> tuple[list[str], int]:
+    def passed_over(self, most: int, form: str) -> tuple[list[str], int]:
         """The first of them, and how many there are."""
-        names = filter(self._is_passed_over, self.files.names())
+        known = KNOWN.get(form)
+        names = (
+            name
+            for name in self.files.names()
+            if self._is_passed_over(name) and not (known is not None and known.fullmatch(name))
+        )
         first = list(islice(names, most))
         return first, len(first) + sum(1 for _ in names)
 

@@ -114,7 +114,7 @@ class CancelUploadsInput(InputModel):
     dataset_id: str
     "Global id of the dataset."
     keys: Optional[list[str]] = Field(default_factory=lambda: [])
-    "Keys of uploads that were requested with `requestUploads`."
+    "Keys of uploads that were requested with `requestUploads`, by your token or another one: they belong to the dataset."
     import_keys: Optional[list[str]] = Field(default_factory=lambda: [])
     "Keys of files that your token requested with `requestImportUpload`."
 
