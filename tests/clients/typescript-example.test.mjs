@@ -52,6 +52,10 @@ test("the packages are those that are tested here", () => {
   assert.deepEqual(others, [["@graphql-typed-document-node/core", "3.2.0"]]); // which codegen's packages bring
 });
 
+test("where there is no WebSocket, connecting says what to do", { skip: "WebSocket" in globalThis }, () => {
+  assert.throws(() => connect({ server, token: () => token }), /Node 22 or newer.*webSocketImpl/);
+});
+
 test("a mutation whose answer is lost is sent again, and takes effect once", async (context) => {
   const { fetch } = globalThis;
   const keys = [];

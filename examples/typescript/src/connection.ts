@@ -17,7 +17,7 @@ export interface Options {
   /** Called for each request: it may be renewed meanwhile. */
   token: () => string;
   attempts?: number;
-  /** In Node before version 22. */
+  /** Needed where there is no global WebSocket, as in Node before version 22: that of the package `ws`. */
   webSocketImpl?: unknown;
 }
 
@@ -32,6 +32,8 @@ export class LabelgraphError extends Error {
 }
 
 const ATTEMPTS = 8;
+const NO_WEB_SOCKET =
+  "There is no WebSocket here: use Node 22 or newer, or pass one, such as that of the package `ws`: connect({ …, webSocketImpl: WebSocket }).";
 const TEMPORARY = [429, 502, 503, 504]; // too many requests, not available, still in progress
 const LONGEST_PAUSE = 5_000; // milliseconds, unless the server asks for a longer one
 
@@ -55,6 +57,7 @@ export async function again(
 }
 
 export function connect({ server, token, attempts = ATTEMPTS, webSocketImpl }: Options): Connection {
+  if (!webSocketImpl && typeof WebSocket === "undefined") throw new Error(NO_WEB_SOCKET);
   const url = new URL("graphql", server.endsWith("/") ? server : `${server}/`);
   const socketUrl = new URL(url);
   socketUrl.protocol = url.protocol.replace("http", "ws");
