@@ -23,12 +23,12 @@ def format_timestamp(moment: datetime) -> str:
 
 
 def parse_timestamp(text: str) -> datetime | None:
-    """In UTC; None for a text that is no timestamp, such as a date alone or a time without its zone."""
+    """In UTC, from FIRST to LAST; None for a text that is no timestamp, such as a date alone or a time without its zone."""
     parts = MOMENT.fullmatch(text)
     if parts is None:
         return None
     try:
-        return datetime.fromisoformat(f"{parts[1]}T{parts[2]}{parts[3].upper()}").astimezone(UTC)
+        return clamped(datetime.fromisoformat(f"{parts[1]}T{parts[2]}{parts[3].upper()}").astimezone(UTC))
     except (ValueError, OverflowError):
         return None
 

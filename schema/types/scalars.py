@@ -41,4 +41,4 @@ def parse_timestamp(text: Any) -> datetime:
         raise GraphQLError(
             f"DateTime takes an RFC 3339 date and time with its zone, such as {timestamps.EXAMPLES}, not {text!r:.60}"
         )
-    return timestamps.clamped(timestamp)
+    return timestamp

@@ -70,3 +70,4 @@ def test_what_the_driver_reads_as_infinite_is_a_moment() -> None:
     assert format_timestamp(datetime.min) == "0001-01-02T00:00:00.000Z"  # noqa: DTZ901
     assert clamped(datetime.max) == LAST  # noqa: DTZ901
     assert clamped(NINE) == NINE
+    assert parse_timestamp("9999-12-31T23:59:59.999999Z") == LAST  # also as the expiry of a token
