@@ -23,7 +23,7 @@ def format_timestamp(moment: datetime) -> str:
 
 
 def parse_timestamp(text: str) -> datetime | None:
-    """In UTC, from FIRST to LAST; None for a text that is no timestamp, such as a date alone or a time without its zone."""
+    """In UTC, from FIRST to LAST; None for a text that is none, such as a date alone or a time without its zone."""
     parts = MOMENT.fullmatch(text)
     if parts is None:
         return None
