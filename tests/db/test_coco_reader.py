@@ -128,9 +128,12 @@ def test_a_score_that_is_wrong_is_called_so() -> None:
 def test_numbers_that_json_does_not_know_cost_their_annotation() -> None:
     text = '{"images":[{"id":1,"file_name":"a.jpg"}],"categories":[{"id":1,"name":"x"}],"annotations":['
     text += '{"image_id":1,"category_id":1,"bbox":[NaN,1,2,3]},{"image_id":1,"category_id":1,"bbox":[1,2,3,4]}]}'
-    [record], [problem] = read(READERS["COCO"], {"a.json": text})
+    [record], problems = read(READERS["COCO"], {"a.json": text})
     assert labelled(record) == [("x", BOX)]
-    assert problem == Problem("a.json#/annotations/0", "This is not a JSON object.")
+    assert problems == [
+        Problem("a.json#/annotations/0", "NaN is no number of JSON, and was read as null."),
+        Problem("a.json#/annotations/0", "`bbox` must be a number, and is missing."),
+    ]
 
 
 def test_of_the_files_of_coco_those_with_objects_are_read() -> None:
