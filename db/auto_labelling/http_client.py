@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 
 CONNECT: Final = 5.0  # seconds
 MAX_ANSWER: Final = 32 * 1024 * 1024  # bytes
-MAX_VALUES: Final = 500_000  # in an answer: the event loop waits while they are made, a tenth of a second
+MAX_VALUES: Final = 500_000  # in an answer: the event loop waits while they are made, some tenths of a second
 PIECE: Final = 64 * 1024
 PAUSES: Final = (1.0, 4.0)  # seconds before a request is repeated
 BUSY: Final = frozenset({429, 502, 503, 504})  # statuses after which a request is repeated
