@@ -1,13 +1,19 @@
 /** Chromium with the page of the server, for the suites that use it as a person does. */
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 
 import { chromium } from "playwright-core";
 
-import { cache } from "../clients/packages.mjs";
+import { cache, root } from "../clients/packages.mjs";
 
-const { LABELGRAPH_BROWSER, LABELGRAPH_CLIENTS_TOKEN: owner } = process.env; // from run.mjs
+const {
+  LABELGRAPH_BROWSER,
+  LABELGRAPH_CLIENTS_TOKEN: owner,
+  LABELGRAPH_CLIENTS_DATA: data,
+  LABELGRAPH_CLIENTS_PYTHON: python,
+} = process.env; // from run.mjs
 const pictures = join(cache, "screenshots");
 const SECONDS = 20; // for what a person waits for; a busy machine takes its time
 
@@ -42,6 +48,16 @@ export async function openBrowser() {
   /** A test that leaves no page open: each has a connection for events, of which a token may have only some. */
   const used = (run) => (context) => run(context).finally(closePages);
   return { open, used, close };
+}
+
+/** A token for somebody else, made as the server's owner makes one. */
+export function makeToken(name, scope) {
+  const options = ["--name", name, "--scope", scope, "--data", data];
+  return execFileSync(python, ["-P", "-m", "api", "token", "create", ...options], {
+    cwd: root,
+    env: { ...process.env, PYTHONPATH: root },
+    encoding: "utf8",
+  }).trim();
 }
 
 /** A picture of a view, in `.clients/screenshots`, for people to look at. */

@@ -1,20 +1,14 @@
 /** The page at /ui/ in Chromium: the walk of somebody who labels, by mouse, and by keyboard alone. */
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
 import { cpSync, existsSync, mkdtempSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 
 import { addImage, anImage, examples, images as folder, makeDataset } from "../clients/api.mjs";
-import { root } from "../clients/packages.mjs";
-import { counts, grid, images, labelRow, openBrowser, picture, says, tab, until } from "./browser.mjs";
+import { counts, grid, images, labelRow, makeToken, openBrowser, picture, says, tab, until } from "./browser.mjs";
 
-const {
-  LABELGRAPH_CLIENTS_URL: server,
-  LABELGRAPH_CLIENTS_DATA: data,
-  LABELGRAPH_CLIENTS_PYTHON: python,
-} = process.env; // from run.mjs
+const { LABELGRAPH_CLIENTS_URL: server } = process.env; // from run.mjs
 
 const browser = await openBrowser();
 
@@ -23,16 +17,6 @@ before(async () => {
 });
 
 after(() => browser.close());
-
-/** A token for somebody else, made as the server's owner makes one. */
-function makeToken(name, scope) {
-  const options = ["--name", name, "--scope", scope, "--data", data];
-  return execFileSync(python, ["-P", "-m", "api", "token", "create", ...options], {
-    cwd: root,
-    env: { ...process.env, PYTHONPATH: root },
-    encoding: "utf8",
-  }).trim();
-}
 
 test(
   "somebody signs in with a token, and opens a dataset",

@@ -1,13 +1,15 @@
 /** Signing in, the list of datasets, and the way into one. */
 import { type FormEvent, type ReactNode, useEffect, useMemo, useState } from "react";
-import { Provider, useQuery } from "urql";
+import { Provider, useClient, useQuery } from "urql";
 
 import { DatasetsDocument } from "./gql/graphql";
+import { Connection } from "./Messages";
 import { NewDataset } from "./NewDataset";
+import { discardKept, keptCount, resume, waiting } from "./outbox";
 import { Action, useSettled } from "./parts";
 import { note, openClient, refused, signIn, signOut, token } from "./session";
 import { remembered, Store, useStore } from "./store";
-import { language, useText } from "./text";
+import { language, sentence, useText } from "./text";
 import { DatasetPage } from "./DatasetPage";
 
 /** The name of the dataset in the address: it can be linked to, and the browser goes back. */
@@ -73,7 +75,15 @@ export function Bar({ children, who }: { children?: ReactNode; who?: { name: str
           ◐
         </button>
         {who && (
-          <button type="button" className="plain" title={text.signedInAs(who.name, who.scope)} onClick={signOut}>
+          <button
+            type="button"
+            className="plain"
+            title={text.signedInAs(who.name, who.scope)}
+            onClick={() => {
+              const { length } = waiting.get();
+              if (length === 0 || confirm(text.signOutAsk(length))) signOut();
+            }}
+          >
             {text.signOut}
           </button>
         )}
@@ -97,6 +107,7 @@ function SignIn() {
   const text = useText();
   const isRefused = useStore(refused);
   const [problem, setProblem] = useState(isRefused ? text.tokenWrong : "");
+  const [kept, setKept] = useState(keptCount);
   const submit = async (event: FormEvent<HTMLFormElement>) => {
     event.preventDefault();
     const given = String(new FormData(event.currentTarget).get("token")).trim();
@@ -126,6 +137,21 @@ function SignIn() {
             />
           </label>
           {problem && <p role="alert">{problem}</p>}
+          {kept > 0 && (
+            <p className="warning" role="status">
+              {text.keptForToken(kept)}{" "}
+              <button
+                type="button"
+                className="link"
+                onClick={() => {
+                  discardKept();
+                  setKept(0);
+                }}
+              >
+                {text.discard}
+              </button>
+            </p>
+          )}
           <button className="primary">{text.signIn}</button>
           <p className="quiet">
             {text.tokenHelp} <code>./labelgraph token create --name me --scope label</code>
@@ -150,9 +176,13 @@ function Datasets() {
     requestPolicy: "cache-and-network",
   });
   useEffect(() => note(error), [error]);
+  const client = useClient();
+  const [problem, setProblem] = useState("");
+  useEffect(() => void resume(client, (refusal) => setProblem(sentence(text, refusal))), [client]);
   return (
     <>
       <Bar who={data?.viewer} />
+      <Connection />
       <main className="narrow">
         <div className="head">
           <h1>{text.datasets}</h1>
@@ -173,6 +203,11 @@ function Datasets() {
             </Action>
           </span>
         </div>
+        {problem && (
+          <p className="warning" role="alert">
+            {problem}
+          </p>
+        )}
         {data?.datasets.totalCount === 0 && <p className="empty">{name ? text.nothingFound : text.noDatasets}</p>}
         <ul className="datasets">
           {pages.map((cursor, index) => (

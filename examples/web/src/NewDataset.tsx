@@ -27,7 +27,7 @@ export function NewDataset({ close, created }: { close: () => void; created: (na
       labels: namesOf(given("labels")).map((name) => ({ name })),
     };
     setBusy(true);
-    const { data, error } = await send(client, CreateDatasetDocument, { input });
+    const { data, error } = (await send(client, CreateDatasetDocument, { input })) ?? {};
     setBusy(false);
     if (data?.createDataset) created(data.createDataset.dataset.name);
     else if (error) setProblem(sentence(text, error));

@@ -220,6 +220,8 @@ export const english = {
   redo: "Redo",
   wasUndone: "undone",
   nothingToUndo: "There is nothing of yours to undo.",
+  takenBack: "Taken back before it was sent.",
+  undoneLater: "It is undone as soon as the server answers.",
   undoHelp: "Ctrl+Z undoes your last change on this page.",
   // Versions
   versions: "Versions",
@@ -306,6 +308,11 @@ export const english = {
     count === 0
       ? "The page tries again."
       : `${number(count)} ${count === 1 ? "change is" : "changes are"} kept, and sent as soon as it answers.`,
+  signOutAsk: (count: number) =>
+    `${number(count)} ${count === 1 ? "change is" : "changes are"} not saved yet. Sign out all the same? This browser keeps them, and sends them when the same token signs in again.`,
+  keptForToken: (count: number) =>
+    `${number(count)} ${count === 1 ? "change was" : "changes were"} not saved. This browser keeps them for the token that made them, and sends them when it signs in again.`,
+  discard: "Discard them",
   back: "Connected again.",
   sending: (count: number) => `Saving ${number(count)} …`,
   mayNot: "Your token may not do this.",

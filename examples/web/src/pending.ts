@@ -25,7 +25,8 @@ export function usePending(): ReadonlyMap<string, Pending> {
       pending.set(String(id), one);
       return one;
     };
-    for (const { name, variables } of queue) {
+    for (const { name, variables, isTakenBack } of queue) {
+      if (isTakenBack) continue;
       if (name === "DecideSuggestions") {
         const { select, ...decided } = (variables as { input: DecideSuggestionsInput }).input;
         for (const id of select.ids ?? []) of(id).decided = decided;

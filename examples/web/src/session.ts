@@ -46,7 +46,7 @@ function refuse(): void {
   signOut();
 }
 
-export const authorization = (): Record<string, string> => ({ authorization: `Bearer ${token.get()}` });
+const authorization = (): Record<string, string> => ({ authorization: `Bearer ${token.get()}` });
 
 /** Types without an id are part of the object that has them. */
 const PARTS = [
