@@ -2,6 +2,8 @@
 
 // The token comes in the URL's fragment, which no server and no log ever sees, and stays in this tab only.
 const KEY = "labelgraph-token";
+const TABS = "graphiql:tabState"; // where GraphiQL keeps its tabs
+const OPENING = "labelgraph-examples"; // set while the page is loaded again to open the examples
 const REFUSED = "The server refuses this token: it is wrong, has expired or was revoked.";
 const UNREACHABLE = "The server does not answer.";
 const url = new URL("graphql", location.href);
@@ -105,10 +107,32 @@ function FirstLines() {
   return null;
 }
 
+/** Adds a tab for each example that no tab shows as it is, and shows the first of them: before GraphiQL reads its tabs. */
+function openExamples(examples) {
+  const stored = JSON.parse(localStorage.getItem(TABS) ?? "null") ?? { tabs: [], activeTabIndex: 0 };
+  const missing = examples.filter(({ query }) => !stored.tabs.some((tab) => tab.query === query));
+  const nothing = { headers: null, operationName: null, response: null };
+  const idOf = (index) => `example-${Date.now()}-${index}`;
+  const tabOf = (example, index) => ({ ...nothing, ...example, id: idOf(index), title: nameOf(example.query) });
+  const tabs = [...stored.tabs, ...missing.map(tabOf)];
+  const shown = missing[0]?.query ?? examples[0].query;
+  const { query, variables } = tabs.find((tab) => tab.query === shown);
+  localStorage.setItem(TABS, JSON.stringify({ ...stored, tabs }));
+  localStorage.setItem("graphiql:query", query);
+  localStorage.setItem("graphiql:variables", variables ?? "");
+  localStorage.removeItem("graphiql:headers");
+}
+
 async function start() {
   takeTokenFromUrl();
   showSession();
   const examples = await (await fetch("playground/examples.json")).json();
+  if (sessionStorage.getItem(OPENING)) openExamples(examples);
+  sessionStorage.removeItem(OPENING);
+  find("examples").addEventListener("click", () => {
+    sessionStorage.setItem(OPENING, "yes");
+    location.reload();
+  });
   const socket = new URL(url);
   socket.protocol = url.protocol === "https:" ? "wss:" : "ws:";
   const fetcher = GraphiQL.createFetcher({

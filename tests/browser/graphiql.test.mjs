@@ -141,6 +141,33 @@ test(
 );
 
 test(
+  "who has tabs of an earlier time opens the examples that are new",
+  browser.used(async () => {
+    const page = await open();
+    const nothing = { variables: null, headers: null, operationName: null, response: null };
+    const own = { ...nothing, id: "own", title: "own", query: "{ own }" };
+    const old = { ...own, id: "old", title: titles[0], query: examples[0] };
+    const count = () => page.getByRole("tab").count();
+    await page.goto(`${server}/healthz`); // where no GraphiQL stores its own
+    await page.evaluate(
+      (tabs) => {
+        localStorage.clear();
+        localStorage["graphiql:tabState"] = JSON.stringify({ tabs, activeTabIndex: 0 });
+        localStorage["graphiql:query"] = tabs[0].query;
+      },
+      [own, old],
+    );
+    await page.goto(`${server}/graphql`);
+    await until(count, 2);
+    for (const shown of [titles[1], titles[0]]) {
+      await page.getByRole("button", { name: "Open the examples" }).click();
+      await until(count, titles.length + 1);
+      await until(() => textOf(page, "query"), examples[titles.indexOf(shown)]);
+    }
+  }),
+);
+
+test(
   "a wrong token is said to be wrong, and another one signs in",
   browser.used(async () => {
     const page = await open({ token: "lg_wrong" });
