@@ -172,7 +172,6 @@ async def test_a_sample_gets_no_more_annotations_than_it_can_show(
     ids = await add_annotations(boxes, 0, *(new("cat", box(x)) for x in range(3)))
     found = await refused(boxes, edit_of(boxes, 0, add=[new("dog")]))
     assert (found["code"], found["details"]) == ("VALIDATION_FAILED", {"most": 3, "samples": boxes.ids(0)})
-    assert boxes.ids(0)[0] in found["message"]
     await annotate(boxes, edit_of(boxes, 0, add=[new("dog"), new("cat", box(0))], remove=ids[1:2]))
 
 
