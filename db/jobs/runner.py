@@ -11,6 +11,7 @@ from typing import Final, Literal
 
 from db.concurrency_limits import wait_for_event
 from db.errors import Defect, DomainError, StorageError
+from db.formats.names import storable
 from db.jobs.batches import Fenced
 from db.jobs.queue import Claim, finish, notify, release
 from db.postgres import sql
@@ -91,7 +92,7 @@ async def _conclude(database: Database, job: Claim, cause: Interruption | BaseEx
             log.warning("job %s (%s) is repeated in %s: %s", job.id, job.kind, delay, cause.message)
             is_valid = await release(database, job, refund_attempt=False, after=delay)
         case DomainError():
-            log.warning("job %s (%s) failed: %s: %s", job.id, job.kind, cause.code, cause.message)
+            log.warning("job %s (%s) failed: %s: %s", job.id, job.kind, cause.code, storable(cause.message))
             is_valid, outcome = await finish(database, job, "FAILED", cause), "FAILED"
         case _:
             reference = secrets.token_hex(4)

@@ -311,7 +311,7 @@ async def test_whatever_its_error_says_a_job_ends(dataset: DatasetFixture) -> No
         raise Invalid(said, path=said, names=[said], count=2**70, inner={said: {said}})
 
     async def broken(_: Claim) -> None:
-        raise ValueError(said)
+        raise ValueError("a\x00b")
 
     for work in (refused, broken):
         job = await claimed(dataset)
