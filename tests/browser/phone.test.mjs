@@ -54,7 +54,19 @@ test(
       await page.getByRole("button", { name, exact: true }).tap();
       await page.getByRole("dialog").waitFor();
       await fits(page);
-      await page.getByRole("dialog").getByRole("button", { name: "Close" }).tap();
+      if (name === "Upload") {
+        const file = { name: `${"long-".repeat(20)}.jpg`, mimeType: "image/jpeg", buffer: Buffer.from("none") };
+        await page.getByLabel("Drop images here").setInputFiles(file);
+        await page.locator(".uploads li").waitFor();
+      }
+      if (name === "History") {
+        const { width } = await page.locator(".history .summary").first().boundingBox();
+        assert.ok(width > 200, `${width} pixels for what was done`);
+      }
+      const content = page.locator("dialog .content");
+      assert.ok(await content.evaluate((each) => each.scrollWidth <= each.clientWidth), `${name} fits its window`);
+      await picture(page, `phone-window-${String(name).replace(/\W/g, "").toLowerCase()}`);
+      await page.getByRole("dialog").getByRole("button", { name: "Close" }).first().tap();
     }
   }),
 );

@@ -221,10 +221,11 @@ function Page({ data, dataset, reread }: { data: Loaded; dataset: Dataset; rerea
     else say(mode === "ADD" ? text.labelled(changed, given.name) : text.removed(changed, given.name), "good", "undo");
   };
 
+  const [onlyId] = aim?.count === 1 ? (aim.selects[0]?.ids ?? []) : [];
+  const only = onlyId === undefined ? undefined : list.sample(list.indexOf(String(onlyId)));
+
   /** A label's key adds it; on an image that has it already, it takes it away. */
   const labelByKey = (given: Dataset["labels"][number]) => {
-    const [id] = aim?.selects[0]?.ids ?? [];
-    const only = aim?.count === 1 && id !== undefined ? list.sample(list.indexOf(String(id))) : undefined;
     const has = only?.labels.some((own) => own.id === given.id);
     void label(given, has ? "REMOVE" : "ADD");
   };
@@ -393,6 +394,7 @@ function Page({ data, dataset, reread }: { data: Loaded; dataset: Dataset; rerea
           )}
           <FileLabels
             target={aim}
+            name={only?.fileName}
             isFocus={selection.count === 0}
             label={(given, mode) => void label(given, mode)}
             setHard={(isHard) => void setHard(isHard)}
@@ -437,6 +439,7 @@ function Page({ data, dataset, reread }: { data: Loaded; dataset: Dataset; rerea
       {shown === "delete" && aim && (
         <DeleteImages
           target={aim}
+          name={only?.fileName}
           close={(done) => {
             close();
             if (done) selection.deselect();

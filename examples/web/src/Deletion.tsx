@@ -7,9 +7,16 @@ import { type Target, useWorkspace } from "./workspace";
 
 type Impacts = NonNullable<DeleteSamplesImpactMutation["deleteSamples"]>["impacts"];
 
-export function DeleteImages({ target, close }: { target: Target; close: (done: boolean) => void }) {
+interface DeleteImagesProps {
+  target: Target;
+  name: string | undefined; // where it is one image
+  close: (done: boolean) => void;
+}
+
+export function DeleteImages({ target, name, close }: DeleteImagesProps) {
   const { client, dataset, mutate, text } = useWorkspace();
   const [{ selects, count, expectedCount = null }] = useState(target); // what was selected when this was opened
+  const [asked] = useState(name);
   const [deleteSources, setDeleteSources] = useState(false);
   const [impacts, setImpacts] = useState<Impacts>([]);
   const inputs = selects.map((select) => ({ datasetId: dataset.id, select, deleteSources, expectedCount }));
@@ -29,7 +36,7 @@ export function DeleteImages({ target, close }: { target: Target; close: (done: 
   };
   return (
     <Dialog title={text.deleteImages} close={() => close(false)}>
-      <p>{text.deleteImagesAsk(count)}</p>
+      <p>{text.deleteImagesAsk(count, asked)}</p>
       <label className="line">
         <input type="checkbox" checked={deleteSources} onChange={(event) => setDeleteSources(event.target.checked)} />
         {text.deleteSources}

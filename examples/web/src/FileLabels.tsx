@@ -10,6 +10,7 @@ const IDS = 1_000; // most ids in a filter
 
 interface FileLabelsProps {
   target: Target | null;
+  name: string | undefined; // where it is one image
   isFocus: boolean; // nothing is selected: it is the image in focus
   label: (label: { id?: string; name: string }, mode: "ADD" | "REMOVE") => void;
   setHard: (isHard: boolean) => void;
@@ -17,7 +18,7 @@ interface FileLabelsProps {
   changes: number;
 }
 
-export function FileLabels({ target, isFocus, label, setHard, remove, changes }: FileLabelsProps) {
+export function FileLabels({ target, name, isFocus, label, setHard, remove, changes }: FileLabelsProps) {
   const { dataset, mutate, text } = useWorkspace();
   const [changing, setChanging] = useState<Label | null>(null);
   const [select] = target?.selects ?? [];
@@ -53,6 +54,7 @@ export function FileLabels({ target, isFocus, label, setHard, remove, changes }:
   return (
     <section className="file-labels">
       <h2>{text.fileLabels}</h2>
+      {name && <p className="quiet file">{name}</p>}
       <LabelBox
         id="label-box"
         name={isFocus ? text.labelFocused : text.labelSelected}
@@ -99,13 +101,18 @@ export function FileLabels({ target, isFocus, label, setHard, remove, changes }:
         </ul>
       )}
       <div className="buttons">
-        <Action may={may && target !== null} onClick={() => setHard(true)}>
+        <Action may={may && target !== null} reason={may ? text.selectFirst : text.needs.label} onClick={() => setHard(true)}>
           {text.markHard}
         </Action>
-        <Action may={may && target !== null} onClick={() => setHard(false)}>
+        <Action may={may && target !== null} reason={may ? text.selectFirst : text.needs.label} onClick={() => setHard(false)}>
           {text.unmarkHard}
         </Action>
-        <Action may={dataset.viewerCan.manage && target !== null} className="danger" onClick={remove}>
+        <Action
+          may={dataset.viewerCan.manage && target !== null}
+          reason={dataset.viewerCan.manage ? text.selectFirst : text.needs.manage}
+          className="danger"
+          onClick={remove}
+        >
           {text.deleteImages}
         </Action>
       </div>

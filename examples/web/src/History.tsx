@@ -60,11 +60,12 @@ function Changes({
           </time>
           <Action
             may={change.isUndoableByViewer && !change.undoneBy}
+            reason={change.undoneBy ? text.wasUndone : undefined}
             className="small"
-            label={`${text.undo}: ${quoted(change.summary)}`}
+            label={`${change.undoneBy ? text.wasUndone : text.undo}: ${quoted(change.summary)}`}
             onClick={() => void mutate(UndoChangeDocument, { input: { changeId: change.id } })}
           >
-            {text.undo}
+            {change.undoneBy ? text.wasUndone : text.undo}
           </Action>
         </li>
       ))}

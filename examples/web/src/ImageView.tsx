@@ -64,7 +64,7 @@ export default function ImageView({ list, index, go, close }: ImageViewProps) {
         <Editor
           key={sample.id}
           id={sample.id}
-          position={`${(index + 1).toLocaleString()} / ${total.toLocaleString()}`}
+          position={`${Math.min(index + 1, Math.max(1, total)).toLocaleString()} / ${total.toLocaleString()}`}
           previous={index > 0 ? () => go(index - 1) : undefined}
           next={index < total - (isHere ? 1 : 0) ? next : undefined}
         />

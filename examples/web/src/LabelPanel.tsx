@@ -13,7 +13,7 @@ import {
   UpdateLabelDocument,
 } from "./gql/graphql";
 import { Action, Dialog, labelStyle } from "./parts";
-import { colorOf, type Dataset, useWorkspace } from "./workspace";
+import { colorOf, type Dataset, isLabelName, useWorkspace } from "./workspace";
 
 const MANY = 20; // labels, from which on there is a field to find one
 const MOST = 200; // labels shown at once
@@ -21,7 +21,7 @@ const MOST = 200; // labels shown at once
 type FullLabel = Dataset["labels"][number];
 
 export function LabelPanel({ apply, mayApply }: { apply: (label: FullLabel) => void; mayApply: boolean }) {
-  const { dataset, mutate, text } = useWorkspace();
+  const { dataset, mutate, say, text } = useWorkspace();
   const [edited, setEdited] = useState<string | null>(null); // the id of a label
   const [typed, setTyped] = useState("");
   const listed = dataset.labels.filter((each) => each.name.toLowerCase().includes(typed.trim().toLowerCase()));
@@ -31,6 +31,7 @@ export function LabelPanel({ apply, mayApply }: { apply: (label: FullLabel) => v
     const form = event.currentTarget;
     const name = String(new FormData(form).get("name")).trim();
     if (!name) return;
+    if (!isLabelName(dataset, name)) return say(text.labelRule, "bad");
     const answer = await mutate(CreateLabelsDocument, { input: { datasetId: dataset.id, labels: [{ name }] } });
     if (answer) form.reset();
   };
@@ -146,6 +147,7 @@ function EditLabel({ label, close }: { label: FullLabel; close: () => void }) {
             onChange={(event) => setShortcut(event.target.value)}
           />
           <small className="quiet">{text.shortcutHelp}</small>
+          {/^[arlL?]$/.test(shortcut) && <small role="status">{text.shortcutOfPage}</small>}
         </label>
         {merging && (
           <p className="warning" role="alert">

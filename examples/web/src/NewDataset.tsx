@@ -37,7 +37,13 @@ export function NewDataset({ close, created }: { close: () => void; created: (na
       <form onSubmit={(event) => void submit(event)}>
         <label>
           {text.name}
-          <input name="name" data-first required maxLength={100} pattern="[0-9A-Za-z_\-]+" title={text.datasetName} />
+          <input
+            name="name"
+            data-first required maxLength={100} pattern="[0-9A-Za-z_\-]+" title={text.datasetName}
+            onInvalid={({ currentTarget: field }) => field.validity.patternMismatch && field.setCustomValidity(text.datasetName)}
+            onInput={({ currentTarget: field }) => field.setCustomValidity("")}
+          />
+          <small className="quiet">{text.datasetName}</small>
         </label>
         <label>
           {text.datasetType}

@@ -4,7 +4,7 @@ import { useEffect, useState } from "react";
 import { DecideImpactDocument, type SuggestionDecision } from "./gql/graphql";
 import { Action, Dialog, SuggestedChip, useSettled } from "./parts";
 import type { Annotation } from "./shapes";
-import { byLabel, decide, type Which } from "./decisions";
+import { byLabel, decide, keyOf, type Which } from "./decisions";
 import { type Label, type Target, useWorkspace } from "./workspace";
 
 interface SuggestionsProps {
@@ -31,11 +31,11 @@ export function Suggestions({ suggestions, target, decideAll, decideLabel, choos
         ))}
       </ul>
       <div className="buttons">
-        <Action may={may && target !== null} onClick={() => decideAll("ACCEPT")}>
-          {text.decisions.ACCEPT} <kbd>A</kbd>
+        <Action may={may && target !== null} reason={may ? text.selectFirst : text.needs.label} onClick={() => decideAll("ACCEPT")}>
+          {text.decisions.ACCEPT} <kbd>{keyOf("ACCEPT", dataset.labels)}</kbd>
         </Action>
-        <Action may={may && target !== null} onClick={() => decideAll("REJECT")}>
-          {text.decisions.REJECT} <kbd>R</kbd>
+        <Action may={may && target !== null} reason={may ? text.selectFirst : text.needs.label} onClick={() => decideAll("REJECT")}>
+          {text.decisions.REJECT} <kbd>{keyOf("REJECT", dataset.labels)}</kbd>
         </Action>
         <Action may={may} onClick={choose}>
           {text.byConfidence} …
@@ -87,7 +87,8 @@ export function DecideMany({ target, isSelection, which, changes, close }: Decid
   const least = which.minConfidence ?? 0; // what is less sure is not in the list
   const [percent, setPercent] = useState(String(Math.round(least * 100)));
   const [counts, setCounts] = useState<Counts | null>(null);
-  const wanted = Math.max(least, Number(percent) / 100) || null;
+  const isInRange = percent.trim() !== "" && Number(percent) >= 0 && Number(percent) <= 100;
+  const wanted = isInRange ? Math.max(least, Number(percent) / 100) || null : null;
   const minConfidence = useSettled(wanted, 250);
   const chosen = { ...which, minConfidence };
 
@@ -111,7 +112,7 @@ export function DecideMany({ target, isSelection, which, changes, close }: Decid
   }, [minConfidence, changes]);
 
   const total = counts?.suggestions.reduce((sum, each) => sum + each, 0) ?? 0;
-  const isCounted = counts?.minConfidence === wanted;
+  const isCounted = isInRange && counts?.minConfidence === wanted;
   const carryOut = async (decision: SuggestionDecision) => {
     if (await decide(workspace, decision, { selects }, chosen, counts?.suggestions)) close(true);
   };
@@ -125,12 +126,13 @@ export function DecideMany({ target, isSelection, which, changes, close }: Decid
           type="number"
           min={Math.round(least * 100)}
           max="100"
+          aria-invalid={!isInRange}
           value={percent}
           onChange={(event) => setPercent(event.target.value)}
         />
       </label>
       <p className="warning" role="status">
-        {counts && isCounted ? text.suggestionsOn(total, counts.images) : text.loading}
+        {!isInRange ? text.outOfRange : counts && isCounted ? text.suggestionsOn(total, counts.images) : text.loading}
       </p>
       <div className="buttons">
         {(["ACCEPT", "REJECT"] as const).map((decision) => (

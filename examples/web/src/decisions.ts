@@ -69,6 +69,12 @@ export function decisionOf(
   return altKey || labels.some(({ shortcut }) => shortcut === key) ? undefined : keys[key];
 }
 
+/** The key that decides now. */
+export function keyOf(decision: SuggestionDecision, labels: readonly { shortcut: string | null }[]): string {
+  const [key, always] = decision === "ACCEPT" ? ["a", "Ctrl+Enter"] : ["r", "Ctrl+Delete"];
+  return labels.some(({ shortcut }) => shortcut === key) ? always : key.toUpperCase();
+}
+
 /** Returns whether something was decided. `expected`: how many suggestions of each selection. */
 export async function decide(
   { dataset, mutate, say, text }: Workspace,

@@ -22,7 +22,7 @@ export const english = {
   nothingFound: "No dataset has such a name.",
   newDataset: "New dataset",
   createIt: "Create",
-  datasetName: "Letters, digits, _ and -, at most 100.",
+  datasetName: "Only letters from A to Z, digits, _ and -, at most 100; no spaces.",
   datasetType: "Type",
   inputPath: "Folder or bucket of the images",
   inputPathHelp: "An absolute path below an allowed folder of the server, or s3://bucket/prefix/.",
@@ -97,6 +97,7 @@ export const english = {
   // Labelling
   labelSelected: "Label the selected images",
   labelFocused: "Label the image in focus",
+  labelRule: "A label's name has 1 to 32 letters from A to Z, digits, _, - and Chinese characters; no spaces.",
   typeLabel: "Type a label",
   create: (name: string) => `Create “${name}”`,
   fileLabels: "File labels",
@@ -114,7 +115,7 @@ export const english = {
   markHard: "Hard example",
   unmarkHard: "Not hard",
   deleteImages: "Delete images",
-  deleteImagesAsk: (count: number) => `Delete ${images(count)} from the dataset?`,
+  deleteImagesAsk: (count: number, name?: string) => `Delete ${name ?? images(count)} from the dataset?`,
   deleteSources: "Also delete the image files. This cannot be undone.",
   countChanged: (expected: number, actual: number) =>
     `Nothing was done: ${number(actual)} match now, not ${number(expected)}. Look again, and repeat it.`,
@@ -138,6 +139,7 @@ export const english = {
   },
   nothingSuggested: "Nothing is suggested there (any more).",
   byConfidence: "By confidence",
+  outOfRange: "0 to 100",
   leastConfidence: "Confidence of at least (%)",
   ofTheSelected: (count: number) => `What is suggested for the ${images(count)} that are selected.`,
   ofAllThatMatch: "What is suggested for all images that match the filters.",
@@ -168,7 +170,7 @@ export const english = {
   waitsForVision: "a worker that can look at images is missing",
   autoLabelingCounts: (count: number, total: number) => `${suggestions(count)} for ${images(total)}`,
   accuracy: (share: string, count: number) =>
-    `It agrees with people on ${share} of ${images(count)} that were labelled before.`,
+    `It was right for ${share} of ${number(count)} labelled ${count === 1 ? "image" : "images"}.`,
   thresholds: "What its suggestions are like",
   thresholdsOf: {
     confidence: "Confidence of at least",
@@ -189,6 +191,7 @@ export const english = {
   color: "Colour",
   shortcut: "Shortcut",
   shortcutHelp: "One character; it labels the selected images.",
+  shortcutOfPage: "The page uses this key, too: the label comes first.",
   name: "Name",
   save: "Save",
   cancel: "Cancel",
@@ -245,7 +248,7 @@ export const english = {
   switched: (name: string) => `The dataset is as in ${name}`,
   deleteVersionAsk: (name: string) => `Delete the version ${name}? The dataset and all files stay as they are.`,
   kinds: { ALL: "All", ADDED: "Added", REMOVED: "Removed", RELABELED: "Relabelled" },
-  edited: (count: number) => `${number(count)} more were edited without other labels.`,
+  edited: (count: number) => `${images(count)} changed in other ways, with the same labels.`,
   noDifference: "No image differs.",
   since: (parent: string) => `after ${parent}`,
   // Sync
@@ -261,7 +264,7 @@ export const english = {
   syncCounts: (scanned: number, added: number, updated: number, removed: number, moved: number) =>
     `${number(scanned)} files: ${number(added)} added, ${number(updated)} updated, ${number(moved)} moved, ${number(removed)} removed`,
   skipped: (count: number) => `${images(count)} could not be read`,
-  ignored: (count: number) => `${number(count)} other files ignored`,
+  ignored: (count: number) => `${number(count)} other ${count === 1 ? "file" : "files"} ignored`,
   warnings: "Details",
   stop: "Stop",
   removeMany: (count: number, total: number) => `Remove ${number(count)} of ${number(total)} images`,
@@ -316,6 +319,7 @@ export const english = {
   back: "Connected again.",
   sending: (count: number) => `Saving ${number(count)} …`,
   mayNot: "Your token may not do this.",
+  needs: { label: "This needs a token that may label.", manage: "This needs a token that may manage." },
   busy: "A sync is running: wait until it ends.",
   help: "Keys",
   keys: [

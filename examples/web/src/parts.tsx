@@ -2,7 +2,7 @@
 import { type CSSProperties, type ReactNode, useEffect, useId, useRef, useState } from "react";
 
 import { percent, useText } from "./text";
-import { colorOf, type Label, useWorkspace } from "./workspace";
+import { colorOf, isLabelName, type Label, useWorkspace } from "./workspace";
 
 /** A window above the page. The browser keeps the focus in it, and Esc closes it. */
 export function Dialog({
@@ -154,7 +154,7 @@ interface LabelBoxProps {
 
 /** A field in which a label is typed: it offers those that contain the text, and to create one. */
 export function LabelBox({ name, choose, mayCreate = true, may = true, autoFocus = false, id }: LabelBoxProps) {
-  const { text, dataset } = useWorkspace();
+  const { text, dataset, say } = useWorkspace();
   const [typed, setTyped] = useState("");
   const [isOpen, setOpen] = useState(false);
   const [active, setActive] = useState(0);
@@ -171,6 +171,7 @@ export function LabelBox({ name, choose, mayCreate = true, may = true, autoFocus
 
   const take = (label: { id?: string; name: string } | undefined) => {
     if (!label || !may) return;
+    if (!label.id && !isLabelName(dataset, label.name)) return say(text.labelRule, "bad"); // what is typed stays
     choose(label);
     setTyped("");
     setActive(0);

@@ -40,6 +40,10 @@ export function useWorkspace(): Workspace {
   return workspace;
 }
 
+/** Whether a label can have the name by the dataset's usual rule; where that is wider, the server says. */
+export const isLabelName = ({ labelNames }: Pick<Dataset, "labelNames">, name: string): boolean =>
+  labelNames !== "STANDARD" || /^[0-9A-Za-z_\-\p{Script=Han}]{1,32}$/u.test(name);
+
 const COLORS = [
   "#4f46e5",
   "#0f766e",

@@ -1,0 +1,83 @@
+/** What the page says before something is done: which image it is about, which key works, what may be typed. */
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+
+import { makeDataset } from "../clients/api.mjs";
+import { grid, images, openBrowser, picture, says, tab } from "./browser.mjs";
+import { suggestDigits } from "./suggest.mjs";
+
+const { LABELGRAPH_CLIENTS_URL: server } = process.env; // from run.mjs
+
+const browser = await openBrowser();
+
+before(async () => suggestDigits(await makeDataset("told")));
+after(() => browser.close());
+
+const start = async () => {
+  const page = await browser.open(server, { dataset: "told" });
+  await images(page).nth(5).waitFor();
+  return page;
+};
+
+test(
+  "the image that the panel is about is marked and named, also where it is to be deleted",
+  browser.used(async () => {
+    const page = await start();
+    const name = (await images(page).first().getAttribute("aria-label")).split(";")[0];
+    await page.locator(".file-labels").getByText(name).waitFor();
+    const mark = await grid(page).locator(".card.focused .image").evaluate((each) => getComputedStyle(each).outlineStyle);
+    assert.notEqual(mark, "none");
+    await picture(page, "nothing-selected");
+    await page.getByRole("button", { name: "Delete images" }).click();
+    await page.getByRole("dialog").getByText(`Delete ${name} from the dataset?`).waitFor();
+  }),
+);
+
+test(
+  "the buttons show the keys that work, and a label's key that is also the page's is told",
+  browser.used(async () => {
+    const page = await start();
+    await tab(page, "Suggested").click();
+    await says(page, "20 images");
+    const accept = page.locator(".suggestions .buttons button").first();
+    assert.equal(await accept.locator("kbd").textContent(), "A");
+    await page.getByRole("button", { name: "Edit digit-3" }).click();
+    await page.getByLabel("Shortcut").fill("a");
+    await page.getByText("The page uses this key, too").waitFor();
+    await page.getByRole("button", { name: "Save" }).click();
+    await accept.getByText("Ctrl+Enter").waitFor();
+    await picture(page, "keys-that-work");
+  }),
+);
+
+test(
+  "a confidence that is none is told, and nothing can be decided by it",
+  browser.used(async () => {
+    const page = await start();
+    await page.getByRole("button", { name: /^Suggested \d+$/ }).click();
+    await says(page, "20 images");
+    await page.getByRole("button", { name: /^By confidence/ }).click();
+    const dialog = page.getByRole("dialog");
+    const accept = dialog.getByRole("button", { name: /^Accept/ });
+    await dialog.getByText("20 suggestions on 20 images").waitFor();
+    for (const wrong of ["150", "-5"]) {
+      await dialog.getByLabel("Confidence").fill(wrong);
+      await dialog.getByText("0 to 100", { exact: true }).waitFor();
+      assert.ok(await accept.isDisabled());
+    }
+    await dialog.getByLabel("Confidence").fill("95");
+    await dialog.getByRole("button", { name: "Accept 2" }).waitFor();
+  }),
+);
+
+test(
+  "a label's name that cannot be stays in its field, and the rule is told",
+  browser.used(async () => {
+    const page = await start();
+    const box = page.getByRole("combobox", { name: /^Label the/ });
+    await box.fill("new hand");
+    await page.keyboard.press("Enter");
+    await page.getByText("no spaces").last().waitFor();
+    assert.equal(await box.inputValue(), "new hand");
+  }),
+);
