@@ -380,7 +380,7 @@ test(
     const upload = page.getByRole("button", { name: "Upload", exact: true });
     await upload.waitFor();
     assert.equal(await upload.getAttribute("aria-disabled"), "true");
-    assert.equal(await upload.getAttribute("title"), "Your token may not do this.");
+    assert.equal(await upload.getAttribute("title"), "Your token may not do this: it needs the scope MANAGE.");
     await images(page).first().click();
     await says(page, "1 selected");
     assert.equal(await page.getByRole("combobox", { name: /^Label the/ }).isDisabled(), true);
@@ -389,7 +389,7 @@ test(
     assert.equal(await labeller.getByRole("button", { name: "Delete images" }).getAttribute("aria-disabled"), "true");
     await labeller.getByRole("button", { name: "Models" }).click();
     const start = labeller.getByRole("button", { name: "Start auto labelling" });
-    assert.equal(await start.getAttribute("title"), "Your token may not do this.");
+    assert.equal(await start.getAttribute("title"), "Your token may not do this: it needs the scope MANAGE.");
     await labeller.keyboard.press("Escape");
     await labeller.getByRole("link", { name: "Labelgraph" }).click();
     assert.equal(await labeller.getByRole("button", { name: "New dataset" }).getAttribute("aria-disabled"), "true");

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 
 import { makeDataset } from "../clients/api.mjs";
-import { grid, images, openBrowser, picture, says, tab } from "./browser.mjs";
+import { grid, images, makeToken, openBrowser, picture, says, tab } from "./browser.mjs";
 import { suggestDigits } from "./suggest.mjs";
 
 const { LABELGRAPH_CLIENTS_URL: server } = process.env; // from run.mjs
@@ -13,8 +13,8 @@ const browser = await openBrowser();
 before(async () => suggestDigits(await makeDataset("told")));
 after(() => browser.close());
 
-const start = async () => {
-  const page = await browser.open(server, { dataset: "told" });
+const start = async (options = {}) => {
+  const page = await browser.open(server, { dataset: "told", ...options });
   await images(page).nth(5).waitFor();
   return page;
 };
@@ -79,5 +79,22 @@ test(
     await page.keyboard.press("Enter");
     await page.getByText("no spaces").last().waitFor();
     assert.equal(await box.inputValue(), "new hand");
+  }),
+);
+
+test(
+  "a button that a token may not use says which scope may, and that of an undone change says so",
+  browser.used(async () => {
+    const page = await start({ token: makeToken("onlooker", "read") });
+    const title = (name) => page.getByRole("button", { name, exact: true }).getAttribute("title");
+    assert.match(await title("Upload"), /scope MANAGE/);
+    assert.match(await title("Hard example"), /scope LABEL/);
+    const owner = await start();
+    await owner.getByRole("button", { name: "Hard example" }).click();
+    await owner.getByRole("button", { name: "History" }).click();
+    const first = owner.locator(".history li").first();
+    await first.getByText("hard").first().waitFor();
+    await first.getByRole("button").click();
+    await owner.locator(".history li.undone").getByRole("button").getByText("undone").waitFor();
   }),
 );

@@ -114,6 +114,7 @@ export function ShapeList({ annotations, chosen, choose, remove, decide }: Shape
               {isConfirmed ? (
                 <Action
                   may={dataset.viewerCan.label}
+                  reason={text.mayNotLabel}
                   className="small"
                   label={`${text.remove}: ${label.name}`}
                   onClick={() => remove(id)}

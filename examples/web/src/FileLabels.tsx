@@ -71,12 +71,19 @@ export function FileLabels({ target, name, isFocus, label, setHard, remove, chan
               <span className="figure">{text.ofSelected(having, total)}</span>
               <span className="end">
                 {having < total && (
-                  <Action may={may} className="small" label={text.addTo(own.name)} onClick={() => label(own, "ADD")}>
+                  <Action
+                    may={may}
+                    reason={text.mayNotLabel}
+                    className="small"
+                    label={text.addTo(own.name)}
+                    onClick={() => label(own, "ADD")}
+                  >
                     {text.add}
                   </Action>
                 )}
                 <Action
                   may={may}
+                  reason={text.mayNotLabel}
                   className="small"
                   label={text.changeTo(own.name)}
                   pressed={changing?.id === own.id}
@@ -86,6 +93,7 @@ export function FileLabels({ target, name, isFocus, label, setHard, remove, chan
                 </Action>
                 <Action
                   may={may}
+                  reason={text.mayNotLabel}
                   className="small"
                   label={text.removeFrom(own.name)}
                   onClick={() => label(own, "REMOVE")}
@@ -101,15 +109,15 @@ export function FileLabels({ target, name, isFocus, label, setHard, remove, chan
         </ul>
       )}
       <div className="buttons">
-        <Action may={may && target !== null} reason={may ? text.selectFirst : text.needs.label} onClick={() => setHard(true)}>
+        <Action may={may && target !== null} reason={may ? text.selectFirst : text.mayNotLabel} onClick={() => setHard(true)}>
           {text.markHard}
         </Action>
-        <Action may={may && target !== null} reason={may ? text.selectFirst : text.needs.label} onClick={() => setHard(false)}>
+        <Action may={may && target !== null} reason={may ? text.selectFirst : text.mayNotLabel} onClick={() => setHard(false)}>
           {text.unmarkHard}
         </Action>
         <Action
           may={dataset.viewerCan.manage && target !== null}
-          reason={dataset.viewerCan.manage ? text.selectFirst : text.needs.manage}
+          reason={dataset.viewerCan.manage ? text.selectFirst : text.mayNot}
           className="danger"
           onClick={remove}
         >

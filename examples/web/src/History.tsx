@@ -60,7 +60,7 @@ function Changes({
           </time>
           <Action
             may={change.isUndoableByViewer && !change.undoneBy}
-            reason={change.undoneBy ? text.wasUndone : undefined}
+            reason={change.undoneBy ? text.wasUndone : dataset.viewerCan.undo ? text.cannotUndo : undefined}
             className="small"
             label={`${change.undoneBy ? text.wasUndone : text.undo}: ${quoted(change.summary)}`}
             onClick={() => void mutate(UndoChangeDocument, { input: { changeId: change.id } })}

@@ -56,6 +56,7 @@ export function LabelPanel({ apply, mayApply }: { apply: (label: FullLabel) => v
           <li key={each.id}>
             <Action
               may={may && mayApply}
+              reason={may ? text.selectFirst : text.mayNotLabel}
               className="apply"
               label={text.labelOf(each.name, each.sampleCount)}
               onClick={() => apply(each)}
@@ -65,7 +66,13 @@ export function LabelPanel({ apply, mayApply }: { apply: (label: FullLabel) => v
               {each.shortcut && <kbd>{each.shortcut}</kbd>}
               <span className="figure">{each.sampleCount.toLocaleString()}</span>
             </Action>
-            <Action may={may} className="small" label={text.editLabel(each.name)} onClick={() => setEdited(each.id)}>
+            <Action
+              may={may}
+              reason={text.mayNotLabel}
+              className="small"
+              label={text.editLabel(each.name)}
+              onClick={() => setEdited(each.id)}
+            >
               ✎
             </Action>
           </li>
@@ -74,7 +81,7 @@ export function LabelPanel({ apply, mayApply }: { apply: (label: FullLabel) => v
       {listed.length > MOST && <p className="quiet">…</p>}
       <form className="line" onSubmit={(event) => void add(event)}>
         <input name="name" aria-label={text.newLabel} placeholder={text.newLabel} disabled={!may} autoComplete="off" />
-        <Action may={may} submit>
+        <Action may={may} reason={text.mayNotLabel} submit>
           {text.add}
         </Action>
       </form>

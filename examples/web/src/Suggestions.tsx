@@ -31,13 +31,13 @@ export function Suggestions({ suggestions, target, decideAll, decideLabel, choos
         ))}
       </ul>
       <div className="buttons">
-        <Action may={may && target !== null} reason={may ? text.selectFirst : text.needs.label} onClick={() => decideAll("ACCEPT")}>
+        <Action may={may && target !== null} reason={may ? text.selectFirst : text.mayNotLabel} onClick={() => decideAll("ACCEPT")}>
           {text.decisions.ACCEPT} <kbd>{keyOf("ACCEPT", dataset.labels)}</kbd>
         </Action>
-        <Action may={may && target !== null} reason={may ? text.selectFirst : text.needs.label} onClick={() => decideAll("REJECT")}>
+        <Action may={may && target !== null} reason={may ? text.selectFirst : text.mayNotLabel} onClick={() => decideAll("REJECT")}>
           {text.decisions.REJECT} <kbd>{keyOf("REJECT", dataset.labels)}</kbd>
         </Action>
-        <Action may={may} onClick={choose}>
+        <Action may={may} reason={text.mayNotLabel} onClick={choose}>
           {text.byConfidence} …
         </Action>
       </div>
@@ -54,6 +54,7 @@ export function Decisions({ name, decide }: { name: string; decide: (decision: S
         <Action
           key={decision}
           may={dataset.viewerCan.label}
+          reason={text.mayNotLabel}
           className={`small ${decision.toLowerCase()}`}
           label={`${text.decisions[decision]}: ${name}`}
           onClick={() => decide(decision)}

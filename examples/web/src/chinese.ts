@@ -271,8 +271,9 @@ export const chinese: Text = {
   discard: "放弃这些修改",
   back: "已重新连接。",
   sending: (count) => `正在保存 ${figure(count)} 项…`,
-  mayNot: "您的令牌没有此权限。",
-  needs: { label: "需要可以标注（label）的令牌。", manage: "需要可以管理（manage）的令牌。" },
+  mayNot: "您的令牌没有此权限，需要 MANAGE 范围。",
+  mayNotLabel: "您的令牌没有此权限，需要 LABEL 范围。",
+  cannotUndo: "此操作无法撤销。",
   busy: "正在同步，请等待完成。",
   help: "按键",
   keys: [

@@ -318,8 +318,9 @@ export const english = {
   discard: "Discard them",
   back: "Connected again.",
   sending: (count: number) => `Saving ${number(count)} …`,
-  mayNot: "Your token may not do this.",
-  needs: { label: "This needs a token that may label.", manage: "This needs a token that may manage." },
+  mayNot: "Your token may not do this: it needs the scope MANAGE.",
+  mayNotLabel: "Your token may not do this: it needs the scope LABEL.",
+  cannotUndo: "This cannot be undone.",
   busy: "A sync is running: wait until it ends.",
   help: "Keys",
   keys: [

@@ -190,7 +190,7 @@ export function LabelBox({ name, choose, mayCreate = true, may = true, autoFocus
         autoComplete="off"
         autoFocus={autoFocus}
         disabled={!may}
-        title={may ? undefined : text.mayNot}
+        title={may ? undefined : text.mayNotLabel}
         placeholder={text.typeLabel}
         value={typed}
         onChange={(event) => {
