@@ -29,6 +29,7 @@ import {
 } from "./gql/graphql";
 import { FileLabels } from "./FileLabels";
 import { Grid, type GridHandle } from "./Grid";
+import { newKey } from "./key";
 import { LabelPanel } from "./LabelPanel";
 import { type Card, SampleList } from "./list";
 import { Connection, type Message, Messages } from "./Messages";
@@ -150,7 +151,7 @@ function Page({ data, dataset, reread }: { data: Loaded; dataset: Dataset; rerea
     variables: Variables,
   ) => {
     const [isUndo, waits] = [(document as unknown) === UndoChangeDocument, !isApart(document)];
-    const key = crypto.randomUUID();
+    const key = newKey();
     const answered = send(client, document, variables, key);
     const step: Step = { key, changeId: answered.then((result) => changeOf(result?.data)?.id) };
     const before = [...steps.current.redo];
@@ -176,7 +177,7 @@ function Page({ data, dataset, reread }: { data: Loaded; dataset: Dataset; rerea
       return say(text.takenBack);
     }
     if (waiting.get().some(({ key }) => key === step.key)) say(text.undoneLater);
-    const key = crypto.randomUUID();
+    const key = newKey();
     const answered = step.changeId.then((changeId) =>
       changeId === undefined ? undefined : send(client, UndoChangeDocument, { input: { changeId } }, key),
     );

@@ -2,6 +2,7 @@
 import { useEffect, useRef, useState } from "react";
 
 import { CompleteUploadsDocument, RequestUploadsDocument, UploadSamplesDocument } from "./gql/graphql";
+import { newKey } from "./key";
 import { Dialog } from "./parts";
 import { pause } from "./session";
 import { bytes, namesOf, useText } from "./text";
@@ -35,7 +36,7 @@ export default function Upload({ files, close }: { files: File[]; close: () => v
       const message = isTooLarge ? text.tooLarge(bytes(limits.maxFileBytes)) : "";
       const picture = URL.createObjectURL(file);
       pictures.current.push(picture);
-      return { file, key: crypto.randomUUID(), picture, status: isTooLarge ? "failed" : "ready", message };
+      return { file, key: newKey(), picture, status: isTooLarge ? "failed" : "ready", message };
     });
     setItems((known) => [...known, ...added]);
   };

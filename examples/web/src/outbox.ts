@@ -7,6 +7,7 @@ import type { AnyVariables, Client, CombinedError, OperationResult, TypedDocumen
 import type { DocumentNode } from "graphql";
 
 import * as documents from "./gql/graphql";
+import { newKey } from "./key";
 import { codeOf, isPassing, note, pause, token } from "./session";
 import { Store } from "./store";
 
@@ -30,7 +31,7 @@ type Kept = Waiting & { tab: string };
 /** Those of this tab and of who is signed in. */
 export const waiting = new Store<readonly Waiting[]>([]);
 
-const tab = crypto.randomUUID();
+const tab = newKey();
 // Other tabs see by this lock that this one is open, and leave its changes to it.
 void navigator.locks?.request(PREFIX + tab, () => new Promise<void>(() => {}));
 
@@ -96,7 +97,7 @@ export function send<Data, Variables extends AnyVariables>(
   client: Client,
   document: TypedDocumentNode<Data, Variables>,
   variables: Variables,
-  key: string = crypto.randomUUID(),
+  key: string = newKey(),
 ): Promise<OperationResult<Data, Variables> | undefined> {
   lastAt = Math.max(Date.now(), lastAt + 1);
   const owner = fingerprint(token.get());
