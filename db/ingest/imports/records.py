@@ -153,7 +153,8 @@ class Staging:
             assert self.images is not None  # which found it
             with suppress(Invalid):
                 path = self._target(found.path)
-            path = path if path is not None and self.images.take(found.path, image.name) else None
+            if not self.images.take(found.path, image.name, is_said=record.file is not None):
+                path = None
         if path is not None:
             is_said = True
         else:

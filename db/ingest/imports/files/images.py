@@ -84,10 +84,12 @@ class ImageNames:
             return None
         return FoundImage(common[-1][1], ALIKE)
 
-    def take(self, path: str, name: str) -> bool:
-        """Whether this file may get this path: no other file of the import has it there, or has taken it."""
+    def take(self, path: str, name: str, *, is_said: bool) -> bool:
+        """Whether this file may get this path: no other file of the import has taken it, or stays there. Where the
+        files say of this one that it belongs there (`is_said`), none stays; and of a folder for images none does."""
         path = normalized(nfc(path))
-        if self.index.rows("SELECT 1 FROM image WHERE path = ? AND said = name AND name <> ?", path, name):
+        stay = "SELECT 1 FROM image WHERE path = ? AND said = name AND name <> ?"
+        if not is_said and "images" not in path.split("/")[:-1] and self.index.rows(stay, path, name):
             return False
         self.index.write("INSERT OR IGNORE INTO taken VALUES (?, ?)", [(path, name)])
         return bool(self.index.rows("SELECT 1 FROM taken WHERE path = ? AND name = ?", path, name))
