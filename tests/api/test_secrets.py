@@ -17,12 +17,12 @@ import httpx2
 import pytest
 from sqlalchemy.engine import make_url
 
-from db.postgres.engine import Database
+from db.postgres.engine import Database, connect
 from tests.client import Client, token
 from tests.compose import ROOT
 from tests.db.dataset_fixture import image_bytes
 from tests.fake_s3 import BUCKET, FakeS3, Request, fake_s3, http
-from tests.waiting import TIMEOUT
+from tests.waiting import LIMITS, TIMEOUT
 
 ACCESS, SECRET, SESSION = "PLANTEDACCESSKEY", "planted/secret+key", "planted-session-token"
 PASSWORD, MASTER = "planted-db-password", "planted-master-secret"
@@ -115,6 +115,13 @@ class Outputs:
     log: str
     rows: str
     token: str
+
+
+@pytest.fixture
+async def database(empty_database_url: str) -> AsyncIterator[Database]:
+    """It is migrated by the server, whose log then has lines of the level debug."""
+    async with connect(empty_database_url, LIMITS) as database:
+        yield database
 
 
 @pytest.fixture

@@ -102,7 +102,8 @@ def check(data: bytes, pixels: int = MAX_PIXELS, side: int = MAX_SIDE) -> ImageF
         behind = _behind(content, data).lstrip(b"\0")
         if content.format == "JPEG" and content.complete:
             behind = _behind_frames(behind, pixels, side)
-        if _is_archive(data) or _is_pdf(data) or _is_foreign(behind, has_film=content.format != "TIFF"):
+        has_film = content.complete and content.format != "TIFF"  # without an end, it is unknown what is behind it
+        if _is_archive(data) or _is_pdf(data) or _is_foreign(behind, has_film=has_film):
             raise UnreadableImage("The file has other data in or after the image; send only the image.")
         if not _is_complete(content, pixels, side):
             raise UnreadableImage(CUT)
@@ -118,7 +119,8 @@ def _behind(content: Content, data: bytes) -> bytes:
 
 
 def _is_foreign(behind: bytes, *, has_film: bool) -> bool:
-    """Whether what is behind an image begins as something else, or has the beginning of that near one of its ends."""
+    """Whether what is behind an image begins as something else, or has the beginning of that near one of its ends. A
+    film may have the beginning of a zip by chance."""
     ends = behind[:FOREIGN_SIZE], behind[-FOREIGN_SIZE:]
     is_zip = not has_film and any(ZIP_FILE in each for each in ends)
     return behind.startswith(STARTS) or is_zip or any(map(FOREIGN_DATA.search, ends))
