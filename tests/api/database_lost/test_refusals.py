@@ -72,7 +72,7 @@ async def test_connections_that_were_cut_are_replaced_before_anybody_notices(
         for number in range(3):
             await execute(
                 database.url,
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                "SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity"
                 " WHERE datname = current_database() AND pid <> pg_backend_pid()",
             )
             assert await client.execute(LABELS, {"id": pets})
