@@ -16,7 +16,7 @@ const { default: lighthouse, desktopConfig } = await import(join(packages, "ligh
 const { launch } = await import(join(packages, "chrome-launcher", "dist", "index.js"));
 
 const MORE = 120; // images beside those of the example
-const ACCESSIBILITY = 95; // at least; performance depends on what else the machine does, so it is only told: 90 is the goal
+const ACCESSIBILITY = 95; // at least; performance depends on what else the machine does, so it is printed: 90 is the goal
 const METRICS = ["first-contentful-paint", "largest-contentful-paint", "total-blocking-time", "cumulative-layout-shift"];
 const FLAGS = ["--headless=new", "--no-sandbox", "--disable-dev-shm-usage"];
 
