@@ -49,10 +49,10 @@ class Answer:
     @property
     def warnings(self) -> list[tuple[str, str]]:
         """Of the job: the path with each problem."""
-        told = list(self.problems[:MAX_PROBLEMS])
+        said = list(self.problems[:MAX_PROBLEMS])
         if len(self.problems) > MAX_PROBLEMS:
-            told.append(f"{len(self.problems) - MAX_PROBLEMS:,} more problems of the model's answer are not listed.")
-        stored = (each if is_storable(each) else excerpt(each, MAX_PROBLEM) for each in told)
+            said.append(f"{len(self.problems) - MAX_PROBLEMS:,} more problems of the model's answer are not listed.")
+        stored = (each if is_storable(each) else excerpt(each, MAX_PROBLEM) for each in said)
         return [(self.sample.path, each) for each in stored]
 
     @classmethod

@@ -256,7 +256,7 @@ class Client:
 
     @property
     def shown(self) -> int:
-        """What the client is told: where nothing could be read, what it has to see."""
+        """What the client hears of: where nothing could be read, what it has to see."""
         return self.seen or self.position
 
     def advance(self, position: int) -> None:

@@ -32,7 +32,7 @@ async def write(
 
 
 def written(info: Info, result: T) -> T:
-    """The outcome of a write that is committed: others are told of it."""
+    """The outcome of a write that is committed: subscribers are notified."""
     context = info.context
     if not idempotency.is_final(result):
         context.unfinished.append(str(info.path.key))

@@ -1,4 +1,4 @@
-"""How good models of others are, told before they suggest: by labelled samples, beside what people did."""
+"""How good models of others are, evaluated before they suggest: what they say of labelled samples, and what people said."""
 
 import asyncio
 from collections.abc import Sequence
@@ -44,8 +44,8 @@ async def test_of_one_label_the_surest_counts(
         assert (found["accuracy"], found["sampleCount"]) == (0.75, 4)
         assert scores(found) == {"cat": (1, 2 / 3, 3), "dog": (0.5, 1, 1)}
         assert confusion(found) == [("cat", "cat", 2), ("dog", "dog", 1), ("cat", "dog", 1)]
-        told = thresholds(found)
-        assert (told[0.5], told[0.7], told[0.9], told[0.99]) == ((0.75, 1), (0.5, 1), (0.25, 1), (0, None))
+        rated = thresholds(found)
+        assert (rated[0.5], rated[0.7], rated[0.9], rated[0.99]) == ((0.75, 1), (0.5, 1), (0.25, 1), (0, None))
         rows = house.client.dataset_rows.samples
         assert (sorted(house.served.samples[:4]), house.served.samples[4:]) == (rows[:4], rows[4:]), "evaluated first"
         assert (job["readCount"], job["sampleCount"], job["suggestedCount"], job["warnings"]["nodes"]) == (6, 2, 0, [])

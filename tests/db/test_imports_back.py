@@ -97,10 +97,10 @@ class House(Statements):
         """All that a manifest carries. In a version each labelled sample has a usage."""
         async with self.database.reading() as connection:
             assert await check.recount(connection, dataset) == []
-        return {name: [tuple(row) for row in await self.rows(sql, dataset)] for name, sql in TOLD.items()}
+        return {name: [tuple(row) for row in await self.rows(sql, dataset)] for name, sql in FACTS.items()}
 
 
-TOLD = {
+FACTS = {
     "samples": """
         SELECT s.path, x.size, x.format, x.width, x.height, x.status, s.state, s.hard,
                CASE WHEN s.state = 'LABELED' THEN coalesce(s.usage, 'TRAIN') ELSE s.usage END,

@@ -1,4 +1,4 @@
-"""What a page is told of its token, so that it greys out what it may not do."""
+"""What a page reads of its token, so that it greys out what it may not do."""
 
 from collections.abc import Callable
 from dataclasses import replace

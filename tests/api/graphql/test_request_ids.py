@@ -1,4 +1,4 @@
-"""Request ids: in the answer's header, in the log, and in the errors that an operator is told of."""
+"""Request ids: in the answer's header, in the log, and in the errors that an operator hears of."""
 
 import io
 import json
