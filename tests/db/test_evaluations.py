@@ -1,4 +1,4 @@
-"""How good models of others are, evaluated before they suggest: what they say of labelled samples, and what people said."""
+"""Evaluations of models: what they say of labelled samples, compared with what people said."""
 
 import asyncio
 from collections.abc import Sequence
