@@ -91,18 +91,37 @@ function keepFirstLines(editor) {
   };
 }
 
+/**
+ * GraphiQL reads which operations a document has 100 ms after it changed, or later where the browser is busy. Until then
+ * whoever opens a tab and runs it would name an operation of the tab before: here they are read at once.
+ */
+function readOperations(editor) {
+  let document = null;
+  try {
+    document = GraphiQL.GraphQL.parse(editor.getValue());
+  } catch {
+    // somebody is typing
+  }
+  const operations = document?.definitions.filter(({ kind }) => kind === "OperationDefinition") ?? null;
+  const names = operations?.map(({ name }) => name?.value) ?? [];
+  Object.assign(editor, { documentAST: document, operations });
+  if (!names.includes(editor.operationName ?? undefined)) editor.operationName = names[0] ?? null;
+}
+
 function App({ fetcher, examples }) {
-  const children = React.createElement(GraphiQL.Logo, null, React.createElement(FirstLines));
+  const children = React.createElement(GraphiQL.Logo, null, React.createElement(Editor));
   const explorer = React.useMemo(() => GraphiQLPluginExplorer.explorerPlugin({ showAttribution: false }), []);
   const given = { fetcher, defaultTabs: examples, defaultEditorToolsVisibility: "variables", plugins: [explorer] };
   return React.createElement(GraphiQL, given, children);
 }
 
 /** Shows nothing: only a part of GraphiQL has its editors. */
-function FirstLines() {
+function Editor() {
   const { queryEditor } = GraphiQL.React.useEditorContext();
   React.useEffect(() => {
-    if (queryEditor) keepFirstLines(queryEditor);
+    if (!queryEditor) return;
+    keepFirstLines(queryEditor);
+    queryEditor.on("change", readOperations);
   }, [queryEditor]);
   return null;
 }

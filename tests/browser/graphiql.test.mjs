@@ -45,6 +45,7 @@ const write = (page, editor, text) =>
     ([selector, text]) => document.querySelector(`${selector} .CodeMirror`).CodeMirror.setValue(text),
     [EDITORS[editor], text],
   );
+const executeButton = (page) => page.getByRole("button", { name: /^Execute query/ });
 const choose = async (page, title) => {
   await tab(page, title).click();
   await until(() => textOf(page, "query"), examples[titles.indexOf(title)]);
@@ -54,12 +55,15 @@ const choose = async (page, title) => {
 async function run(page, name, variables) {
   if (variables) await write(page, "variables", JSON.stringify(variables));
   await write(page, "answer", "");
-  const execute = page.getByRole("button", { name: /^Execute query/ });
-  if (operationsOf(await textOf(page, "query")).length > 1) {
-    await until(() => execute.getAttribute("aria-haspopup"), "menu"); // once it has read the text
-    await execute.click();
+  const execute = executeButton(page);
+  const names = operationsOf(await textOf(page, "query"));
+  const isMenu = names.length > 1;
+  await until(() => execute.getAttribute("aria-haspopup"), isMenu ? "menu" : null); // GraphiQL has read this text
+  await execute.click();
+  if (isMenu) {
+    await until(() => page.getByRole("menuitem").allTextContents(), names);
     await page.getByRole("menuitem", { name, exact: true }).click();
-  } else await execute.click();
+  }
   const isAnswered = async () => (await textOf(page, "answer")).endsWith("}") && (await execute.isVisible());
   await until(async () => [name, await isAnswered()], [name, true]); // a subscription has ended then
   const { data, errors } = JSON.parse(await textOf(page, "answer"));
@@ -89,6 +93,23 @@ test(
       }
     }
     await request("mutation ($id: ID!) { cancelJob(input: { jobId: $id }) { job { status } } }", { id: variables.job });
+  }),
+);
+
+test(
+  "what is run at once after its tab was opened is an operation of this tab",
+  browser.used(async () => {
+    const page = await open();
+    await choose(page, "Datasets");
+    await run(page, "Datasets");
+    const posted = page.waitForRequest((request) => request.postData()?.includes("query SignIn"));
+    const openAndExecute = (button, execute) => {
+      button.click();
+      return Promise.resolve().then(() => execute.click()); // React has drawn the tab, and no timer has run
+    };
+    await tab(page, "SignIn").evaluate(openAndExecute, await executeButton(page).elementHandle());
+    const { query, operationName } = (await posted).postDataJSON();
+    assert.deepEqual([query, operationName], [examples[titles.indexOf("SignIn")], "SignIn"]);
   }),
 );
 
@@ -202,7 +223,7 @@ test(
       assert.deepEqual(size, [PHONE.viewport.width, PHONE.viewport.height]);
     };
     await tab(page, "Datasets").tap();
-    await page.getByRole("button", { name: /^Execute query/ }).tap();
+    await executeButton(page).tap();
     const answer = page.locator(".result-window .CodeMirror");
     await answer.getByText('"totalCount"').first().waitFor();
     const { width, height } = await answer.boundingBox();
