@@ -5,6 +5,7 @@ and ONNX Runtime are imported in this room alone, and come with an extra, `requi
 imported where they are used, after `is_available`.
 """
 
+import os
 from importlib.util import find_spec
 from typing import Final
 
@@ -20,6 +21,10 @@ MISSING: Final = (
     "This needs the packages of requirements-vision.txt: `./labelgraph worker --vision` installs them, and an image "
     "gets them with `docker compose build --build-arg VISION=yes`."
 )
+# NumPy's matrices on one thread: where anything else runs, threads that wait for each other take 30 times as much of
+# the processor. Read when NumPy is first imported, by whatever module of the process: so it is here.
+for variable in ("OPENBLAS_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"):
+    os.putenv(variable, "1")
 
 
 class VisionUnavailable(Unavailable):

@@ -232,7 +232,7 @@ async def _start(file: BinaryIO, limits: ModelLimits) -> asyncio.subprocess.Proc
     arguments = (str(file.fileno()), str(limits.memory), str(limits.seconds))
     return await asyncio.create_subprocess_exec(
         *(sys.executable, "-B", "-P", "-m", "db.vision.onnx_program", *arguments),
-        env={"PYTHONPATH": str(ROOT), "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
+        env={"PYTHONPATH": str(ROOT)},
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.DEVNULL,

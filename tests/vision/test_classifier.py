@@ -1,5 +1,10 @@
 """The classifier and its evaluation: against formulas written out, and against what it was not evaluated."""
 
+import os
+import subprocess
+import sys
+import textwrap
+
 import numpy as np
 import pytest
 
@@ -9,6 +14,7 @@ from db.vision.classifier import Covariance, Moments
 from db.vision.evaluation import Evaluation
 from db.vision.features import COUNT
 from db.vision.targets import of_one, of_several
+from tests.conftest import ROOT
 
 LABELS = 4
 
@@ -196,3 +202,18 @@ def test_labels_of_images_are_numbers_or_marks() -> None:
     assert of_one([[2], [0]]).tolist() == [2, 0]
     assert of_several([[2, 0], [], [1]], 3).tolist() == [[True, False, True], [False] * 3, [False, True, False]]
     assert of_several([], 3).shape == (0, 3)
+
+
+def test_matrices_are_on_one_thread_whoever_imports_numpy_first() -> None:
+    """Two threads that wait for each other take many times as long, where anything else runs."""
+    program = """
+        import api.__main__
+        import numpy, psutil
+        before = psutil.Process().num_threads()
+        numpy.ones((500, 500)) @ numpy.ones((500, 500))
+        print(before, psutil.Process().num_threads())
+    """
+    command = [sys.executable, "-P", "-c", textwrap.dedent(program)]
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "OPENBLAS_NUM_THREADS": "4", "VECLIB_MAXIMUM_THREADS": "4"}
+    found = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert found.stdout.split() == ["1", "1"]
