@@ -108,10 +108,12 @@ class DecideSuggestionsInput(SelectedSamplesInput):
         description="Only suggestions of these models, at most 100. Suggestions from an import have no model.",
     )
     min_confidence: float | None = strawberry.field(
-        default=None, description="Only suggestions with at least this confidence, 0–1."
+        default=None,
+        description="Only suggestions with at least this confidence, 0–1. A suggestion without a confidence has 0.",
     )
     max_confidence: float | None = strawberry.field(
-        default=None, description="Only suggestions with at most this confidence, 0–1."
+        default=None,
+        description="Only suggestions with at most this confidence, 0–1. A suggestion without a confidence has 0.",
     )
     expected_count: int | None = strawberry.field(
         default=None,

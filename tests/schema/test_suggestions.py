@@ -14,6 +14,7 @@ from db.labelling.suggestions.decide import decide as decide_in
 from db.labelling.suggestions.models import ModelName
 from db.labelling.suggestions.suggest import SampleSuggestions, Suggestion, SuggestWith
 from db.labelling.suggestions.suggest import suggest as suggest_in
+from db.postgres.sql import connection_of
 from tests.db.concurrency import overlapping
 from tests.db.dataset_rows import ANN, BOB
 from tests.schema.annotation_fixture import box
@@ -81,6 +82,25 @@ async def test_what_is_suggested_again_is_no_change_and_what_is_not_repeated_goe
     assert await annotations(client, 0) == []
     assert await records(client) == {"resnet 1": (0, 0, 0, 0), "resnet 2": (0, 0, 0, 0), "clip 1": (0, 0, 0, 0)}
     await client.check()
+
+
+async def test_a_suggestion_without_a_confidence_has_0(client: DatasetClient) -> None:
+    """As in filters and orders; imports bring such."""
+    async with client.direct.database.writing() as session:
+        connection = await connection_of(session)
+        await connection.execute(
+            """INSERT INTO annotation (dataset_id, sample_id, label_id, labeled_by, origin, confirmed, since)
+            VALUES ($1, $2, $3, 'ann', 'IMPORT', false, 1)""",
+            client.dataset_rows.id,
+            client.dataset_rows.samples[0],
+            client.dataset_rows.labels["cat"],
+        )
+    counts = [
+        (await decide(client, "REJECT", *positions, dryRun=True, **bounds))["suggestionCount"]
+        for bounds in ({"minConfidence": 0}, {"maxConfidence": 0.1}, {"minConfidence": 0.1})
+        for positions in ((), (0,))
+    ]
+    assert counts == [1, 1, 1, 1, 0, 0]
 
 
 async def test_decided_suggestions_are_not_made_again(client: DatasetClient) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 
-from sqlalchemy import ARRAY, BigInteger, ColumnElement, and_, func, not_
+from sqlalchemy import ARRAY, BigInteger, ColumnElement, and_, func, literal_column, not_
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -32,7 +32,7 @@ SUMMARIES: Final = {"ACCEPT": "Accepted", "REJECT": "Rejected"}
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DecideWith:
     """What to do with which suggestions: those of these labels and models, if some are named, and with a confidence
-    between these, both included. `expected_count`: of suggestions."""
+    between these, both included; a suggestion without one has 0. `expected_count`: of suggestions."""
 
     decision: Literal["ACCEPT", "REJECT"]
     labels: Sequence[LabelReference] = ()
@@ -71,8 +71,8 @@ class Criteria:
         each = {
             "label_ids": "a.label_id + 0 = ANY(:label_ids::bigint[])",
             "model_ids": "a.model_id = ANY(:model_ids::bigint[])",
-            "lowest": "a.confidence >= :lowest",
-            "highest": "a.confidence <= :highest",
+            "lowest": "coalesce(a.confidence, 0) >= :lowest",
+            "highest": "coalesce(a.confidence, 0) <= :highest",
         }
         return " AND ".join(each[name] for name in self.values()) or "true"
 
@@ -83,14 +83,15 @@ class Criteria:
     def of_samples(self, dataset_id: int) -> ColumnElement[bool]:
         """Whether a sample has such a suggestion."""
         meets = [col(Annotation.dataset_id) == dataset_id, not_(col(Annotation.confirmed))]
+        confidence = func.coalesce(col(Annotation.confidence), literal_column("0"))
         if self.label_ids is not None:
             meets.append(col(Annotation.label_id) == _any(self.label_ids))
         if self.model_ids is not None:
             meets.append(col(Annotation.model_id) == _any(self.model_ids))
         if self.lowest is not None:
-            meets.append(col(Annotation.confidence) >= self.lowest)
+            meets.append(confidence >= self.lowest)
         if self.highest is not None:
-            meets.append(col(Annotation.confidence) <= self.highest)
+            meets.append(confidence <= self.highest)
         return col(Sample.id).in_(select(Annotation.sample_id).where(*meets))
 
 

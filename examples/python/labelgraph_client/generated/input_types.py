@@ -233,9 +233,9 @@ class DecideSuggestionsInput(InputModel):
     models: Optional[list["ModelInput"]] = None
     "Only suggestions of these models, at most 100. Suggestions from an import have no model."
     min_confidence: Optional[float] = None
-    "Only suggestions with at least this confidence, 0–1."
+    "Only suggestions with at least this confidence, 0–1. A suggestion without a confidence has 0."
     max_confidence: Optional[float] = None
-    "Only suggestions with at most this confidence, 0–1."
+    "Only suggestions with at most this confidence, 0–1. A suggestion without a confidence has 0."
     expected_count: Optional[int] = None
     "Refuse with COUNT_MISMATCH unless exactly this many suggestions would be decided. With it, a filter without conditions is accepted."
     dry_run: Optional[bool] = False
