@@ -68,6 +68,10 @@ SUGGESTED: Final[dict[str, tuple[dict[str, Any], str]]] = {
     "a page by uncertainty, of all samples": ({}, "SUGGESTION_ENTROPY"),
     "a page by model and confidence": ({"suggestions": {"models": [NET], "confidence": {"min": 0.6}}}, "CREATED_AT"),
     "a page by a rare model": ({"suggestions": {"models": [RARE], "confidence": {"min": 0.1}}}, "CREATED_AT"),
+    "a page by confidence": ({"suggestions": {}}, "SUGGESTION_CONFIDENCE"),
+    "a page by disagreement of models": ({"suggestions": {}}, "SUGGESTION_DISAGREEMENT"),
+    "a page by a suggested label": ({"suggestions": {"labels": ["label_5"]}}, "CREATED_AT"),
+    "a page by low confidence": ({"suggestions": {"confidence": {"max": 0.3}}}, "SUGGESTION_ENTROPY"),
     "a page of disagreements with labels": (
         {"suggestions": {"disagreesWithLabels": True, "confidence": {"min": 0.9}}},
         "SUGGESTION_CONFIDENCE",
