@@ -94,8 +94,8 @@ class AllowedModels:
             if found is not None:
                 return found
         message = (
-            f"There is no ONNX file `{excerpt(path)}` below the folders that the server's owner allows; the setting "
-            "LABELGRAPH_MODELS lists them."
+            f"There is no ONNX file `{excerpt(path)}` below the folders that the server's owner allows, with the JSON "
+            "beside it; the setting LABELGRAPH_MODELS lists them."
         )
         raise Invalid(message, code="INVALID_PATH")
 
@@ -104,6 +104,8 @@ def _file(folder: Path, path: str) -> Path | None:
     """Accesses the disk."""
     with suppress(OSError):  # a name that is too long, or a folder that may not be entered
         file = Path(os.path.realpath(folder / path))
-        if file.is_relative_to(folder) and file.suffix.lower() == ".onnx" and file.is_file():
+        description = Path(os.path.realpath(file.with_suffix(".json")))
+        is_below = file.is_relative_to(folder) and description.is_relative_to(folder)
+        if is_below and file.suffix.lower() == ".onnx" and file.is_file():
             return file
     return None

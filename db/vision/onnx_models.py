@@ -6,7 +6,6 @@ and that is all it does.
 
 import asyncio
 import json
-import math
 import os
 import stat
 import sys
@@ -32,6 +31,7 @@ MAX_FILE: Final = 2**31 - 1  # bytes: what the format allows
 MAX_DESCRIPTION: Final = 4 * MAX_TEXT  # bytes
 MAX_MESSAGE: Final = 500  # characters
 MAX_RESPONSE: Final = 1_000_000  # bytes
+LARGEST: Final = 1e30  # of an edge of a box
 PROCESS_ERRORS: Final = (TimeoutError, OSError, asyncio.IncompleteReadError, ValueError, RecursionError)
 UNREADABLE: Final = "The model's process says what cannot be read."
 BLOCK: Final = 8 << 20
@@ -138,7 +138,7 @@ class OnnxModel:
         if (
             not isinstance(row, list)
             or len(row) < 2
-            or not all(type(each) in (int, float) and math.isfinite(each) for each in row)
+            or not all(type(each) in (int, float) and -LARGEST <= each <= LARGEST for each in row)
         ):
             raise ModelError(UNREADABLE)
         label, confidence, *box = row
@@ -175,7 +175,7 @@ async def open_model(
         digest = sha256()
         while await run(_hash, file, path, digest.update):
             pass
-        process = await _start(file, limits)
+        process = await _start(file, digest.hexdigest(), limits)
     name, version = description.name or path.stem[:MAX_NAME], description.version or digest.hexdigest()[:12]
     model = OnnxModel(name, version, description, limits, process)
     try:
@@ -227,9 +227,9 @@ def _unreadable(path: Path, what: str, error: OSError) -> ModelError:
     return ModelError(f"{what} `{excerpt(path.name)}` cannot be read: {error.strerror}.")
 
 
-async def _start(file: BinaryIO, limits: ModelLimits) -> asyncio.subprocess.Process:
+async def _start(file: BinaryIO, digest: str, limits: ModelLimits) -> asyncio.subprocess.Process:
     """Without the environment of this process, which contains keys."""
-    arguments = (str(file.fileno()), str(limits.memory), str(limits.seconds))
+    arguments = (str(file.fileno()), digest, str(limits.memory), str(limits.seconds))
     return await asyncio.create_subprocess_exec(
         *(sys.executable, "-B", "-P", "-m", "db.vision.onnx_program", *arguments),
         env={"PYTHONPATH": str(ROOT)},

@@ -13,6 +13,7 @@ import resource
 import signal
 import sys
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Any, BinaryIO, Final
 
 import numpy as np
@@ -45,8 +46,9 @@ class Model:
         )
 
 
-def main(model: int, memory: int, seconds: float) -> None:
-    """Respond until stdin ends. `model` is a descriptor of the file, `memory` in bytes, `seconds` of processor time."""
+def main(model: int, digest: str, memory: int, seconds: float) -> None:
+    """Respond until stdin ends. `model` is a descriptor of the file, whose SHA-256 is `digest`; `memory` in bytes,
+    `seconds` of processor time."""
     for stop in (signal.SIGINT, signal.SIGTERM):  # they are sent to the worker too, which ends this process
         signal.signal(stop, signal.SIG_IGN)
     os.nice(5)
@@ -57,7 +59,7 @@ def main(model: int, memory: int, seconds: float) -> None:
     [length] = HEADER.unpack(requests.read(HEADER.size))
     opened: Model | None = None
     try:
-        opened = open_model(whole(model), onnx_description.parse(requests.read(length).decode()))
+        opened = open_model(whole(model, digest), onnx_description.parse(requests.read(length).decode()))
         respond(responses, DONE, [])
     except ModelError as refused:
         respond(responses, REFUSED, refused.message)
@@ -83,9 +85,13 @@ def allow(seconds: float) -> None:
     resource.setrlimit(resource.RLIMIT_CPU, (end, resource.RLIM_INFINITY))
 
 
-def whole(model: int) -> bytes:
+def whole(model: int, digest: str) -> bytes:
+    """Raises ModelError unless the file has stayed the one that its version is of."""
     with os.fdopen(model, "rb") as file:
-        return file.read()
+        data = file.read()
+    if sha256(data).hexdigest() != digest:
+        raise ModelError("The model's file changes while it is read.")
+    return data
 
 
 def open_model(data: bytes, description: ModelDescription) -> Model:
@@ -98,11 +104,11 @@ def open_model(data: bytes, description: ModelDescription) -> Model:
     resource.setrlimit(resource.RLIMIT_NOFILE, (0, 0))  # no file is opened from here on, whatever the model says
     try:
         session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
-    except MemoryError:
+        given = input_of(session.get_inputs(), description.input)
+    except (MemoryError, ModelError):
         raise
-    except Exception as error:
+    except Exception as error:  # also for names that are not UTF-8
         raise ModelError(said(error)) from error
-    given = input_of(session.get_inputs(), description.input)
     return Model(session, description, given.name, TYPES[given.type])
 
 
@@ -138,4 +144,4 @@ def respond(responses: BinaryIO, status: bytes, value: Any) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3]))
+    main(int(sys.argv[1]), sys.argv[2], int(sys.argv[3]), float(sys.argv[4]))

@@ -274,6 +274,7 @@ async def test_whoever_gives_up_leaves_nothing_half_said(tmp_path: Path) -> None
         b"D\0\0\0\x09[[0,NaN]]",
         b"D\0\0\0\x09[[0,1,2]]",
         b"D\0\0\0\x05[[0]]",
+        b"D\0\0\x03\x84[[0," + b"9" * 894 + b"]]",
         b"D\xff\xff\xff\xff",
         b"D\0\0\0\x01{",
         b"D\0\0",
@@ -302,6 +303,29 @@ async def test_a_message_can_be_shown_and_stored(tmp_path: Path) -> None:
             pass
     assert error.value.message.isprintable()
     assert len(error.value.message) <= 500
+
+
+async def test_names_of_any_bytes_are_no_failure_of_the_process(tmp_path: Path) -> None:
+    graph = mean_color().model(INPUT, {"colors": ("float32", (1, 3))})
+    path = written(tmp_path, graph.replace(b"image", b"\xff\xfe\xfd\xfc\xfb"), CLASSES)
+    with pytest.raises(ModelError, match="ONNX Runtime cannot run the model"):
+        async with open_model(path, UNHURRIED):
+            pass
+
+
+async def test_a_file_that_changes_while_it_is_read_has_no_version(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, start = written(tmp_path, colors(), CLASSES), onnx_models._start
+
+    async def changing(*arguments: Any) -> Any:
+        path.write_bytes(boxes([0.5, 0.5, 0.5, 0.25, 0.9, 0, 0]))
+        return await start(*arguments)
+
+    monkeypatch.setattr(onnx_models, "_start", changing)
+    with pytest.raises(ModelError, match="changes while it is read"):
+        async with open_model(path, UNHURRIED):
+            pass
 
 
 async def test_the_process_knows_no_keys_and_opens_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
