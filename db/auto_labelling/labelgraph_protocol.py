@@ -45,7 +45,7 @@ class LabelgraphProtocol:
         if not isinstance(items, list) or not all(isinstance(each, dict) for each in items):
             raise Unanswered("The model's answer has no list `samples` of objects.")
         version = as_version(found.get("version")) or FIRST_VERSION
-        by_id = {str(item.get("id")): item for item in items}
+        by_id = {str(item["id"]): item for item in items if type(item.get("id")) in (str, int)}
         if not any(str(each.id) in by_id for each in samples):
             raise Unanswered("The model's answer is about other samples, or about none.")
         turns = Turns()

@@ -6,23 +6,23 @@ of a result is read.
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import islice
 from typing import Any, Final
 from urllib.parse import parse_qs, unquote, urlsplit
-
-import orjson
 
 from db.errors import Invalid
 from db.formats.annotations import Attributes, Author, ParsedAnnotation
 from db.formats.datasets.readers import turned, values
-from db.formats.datasets.readers.json_parts import Part, parts
+from db.formats.datasets.readers.json_parts import parts
 from db.formats.datasets.reading import MAX_ANNOTATIONS, Files, ImageRecord, Problem, ReadOptions, opened
 from db.formats.names import quoted
 from db.formats.shapes import BoundingBox, Point, Polygon, Polyline, Position, Shape
 
 UPLOADED: Final = re.compile(r"/data/upload/(?:[0-9]+/)?(?:[0-9a-f]{8}-)?(.+)")
 LABELS: Final = ("rectanglelabels", "polygonlabels", "keypointlabels", "ellipselabels", "labels", "choices", "taxonomy")
+MAX_REPEATED: Final = 100_000  # points of an image's regions, once for each label of a region but the first
 IMAGE_KEYS: Final = ("path", "image", "img", "image_url", "url", "captioning", "photo")
 
 
@@ -35,7 +35,7 @@ def read(files: Files, options: ReadOptions) -> Iterator[ImageRecord | Problem]:
             has_task = False
             for part in parts(file):
                 try:
-                    yield _Task(name, part, options).record()
+                    yield _Task(name, part.pointer, part.object, options).record()
                     has_task = True
                 except Invalid as refused:
                     yield Problem(f"{name}#{part.pointer}", refused.message)
@@ -49,16 +49,21 @@ def of_prediction(prediction: Mapping[str, Any], kind: str, upright: tuple[int, 
     size = dict(zip(("original_width", "original_height"), upright, strict=True))
     results = [{**each, **size} for each in _list(prediction.get("result"))]
     task = {"data": {"image": "image.png"}, "predictions": [{**prediction, "result": results}]}
-    return _Task("", Part("", 0, orjson.dumps(task)), ReadOptions(kind)).record()
+    return _Task("", "", lambda _note: task, ReadOptions(kind)).record()
 
 
 class _Task:
-    def __init__(self, name: str, part: Part, options: ReadOptions) -> None:
+    """`read`: gives the task as an object, and takes what notes what was passed over in it."""
+
+    def __init__(
+        self, name: str, pointer: str, read: Callable[[values.Note], dict[str, Any]], options: ReadOptions
+    ) -> None:
         self.name, self.options = name, options
-        self.location = f"{name}#{part.pointer}"
+        self.location = f"{name}#{pointer}"
         self.size: tuple[int, int] | None = None
         self.problems: list[Problem] = []
-        self.item = part.object(self._note)
+        self.repeated = 0  # points, of regions with several labels
+        self.item = read(self._note)
 
     def record(self) -> ImageRecord:
         data = self.item.get("data")
@@ -69,7 +74,7 @@ class _Task:
         known = _Known()
         for index, (result, author, score) in enumerate(_merged(results)):
             try:
-                for each in self._annotations(result, author, score, index):
+                for each in islice(self._annotations(result, author, score, index), MAX_ANNOTATIONS + 1):
                     known.add(each)
             except Invalid as refused:
                 self.problems.append(Problem(self.location, refused.message))
@@ -148,6 +153,10 @@ class _Task:
         if result.get("image_rotation") not in (None, 0):
             raise Invalid("What was drawn on an image that was turned in the tool is not read.")
         shape = None if self.options.kind == "IMAGE_CLASSIFICATION" else self._shape(value)
+        if isinstance(shape, Polygon | Polyline):
+            self.repeated += (len(found) - 1) * len(shape.points)
+        if self.repeated > MAX_REPEATED:
+            raise Invalid(f"Regions with several labels repeat more than {MAX_REPEATED:,} points of the image.")
         own = self._score(result)
         attributes, author = self._known(result.get("meta"), author)
         for label in found:
@@ -218,7 +227,8 @@ def _merged(
         key = (id_, author) if isinstance(id_, str) else number
         before = merged.get(key)
         if before is not None and isinstance(result.get("value"), dict) and isinstance(before[0].get("value"), dict):
-            result = {**before[0], "value": {**before[0]["value"], **result["value"]}}
+            before[0]["value"].update(result["value"])  # in place: there may be thousands of one id
+            result = before[0]
         merged[key] = result, author, score
     return list(merged.values())
 
