@@ -41,7 +41,7 @@ class Lesson:
     paths of images that could not be read, and why."""
 
     labels: Sequence[int]
-    samples: Sequence[int]
+    samples: Sequence[JobSample]
     features: Sequence[bytes]
     targets: Sequence[Sequence[int]]  # positions in `labels`
     several: bool
@@ -55,13 +55,13 @@ class Lesson:
         """Another for anything else to learn."""
         found = hashlib.sha256(f"{network} {list(self.labels)} {self.several}".encode())
         for sample, features, targets in zip(self.samples, self.features, self.targets, strict=True):
-            found.update(f"{sample} {list(targets)} ".encode() + features)
+            found.update(f"{sample.id} {list(targets)} ".encode() + features)
         return found.hexdigest()[:8]
 
 
 @dataclass(slots=True)
 class BuiltIn:
-    """A SuggestingModel that has learned. `held_out`: what it says of the samples that it learned from, by their ids,
+    """A SuggestingModel that has learned. `held_out`: what it says of images that it learned from, by their sources,
     had it not. `allowed`: the labels that may be suggested. `page`: fewer samples where each may get many labels."""
 
     features: Features
@@ -82,7 +82,7 @@ class BuiltIn:
         known = [each for each in samples if each.number in found.features]
         vectors = [found.features[each.number] for each in known]
         rows = await asyncio.to_thread(_probabilities, self.classifier, vectors) if vectors else []
-        likely = {each.number: self.held_out.get(each.id, row) for each, row in zip(known, rows, strict=True)}
+        likely = {each.number: self.held_out.get(each.source_id, row) for each, row in zip(known, rows, strict=True)}
         return [
             Answer(each, self._guesses(likely[each.number], least), version=self.version)
             if each.number in likely
@@ -106,7 +106,7 @@ async def learn(batches: Batches, dataset: LabelledDataset, features: Features) 
     classifier, evaluation = await asyncio.to_thread(_learned, lesson, others)
     await evaluations.note(batches, _findings(lesson, names, evaluation), warn=lesson.warn)
     said: Any = evaluation.probabilities
-    held_out = dict(zip(lesson.samples, said.tolist(), strict=True))
+    held_out = {sample.source_id: row for sample, row in zip(lesson.samples, said.tolist(), strict=True)}
     version = f"{len(lesson.samples)}-{await asyncio.to_thread(lesson.digest, features.name)}"
     confined = batches.job.arguments["label_ids"]
     allowed = frozenset(lesson.labels if confined is None else confined)
@@ -116,7 +116,7 @@ async def learn(batches: Batches, dataset: LabelledDataset, features: Features) 
 
 async def _lesson(batches: Batches, dataset: LabelledDataset, features: Features, names: Mapping[int, str]) -> Lesson:
     """Raises Invalid."""
-    samples: list[tuple[int, bytes, list[int]]] = []
+    samples: list[tuple[JobSample, bytes, list[int]]] = []
     unread: list[tuple[str, str]] = []
     total, done = dataset.examples + dataset.samples, 0
     async for page in job_samples.examples(batches.database, batches.job, PAGE):
@@ -124,7 +124,7 @@ async def _lesson(batches: Batches, dataset: LabelledDataset, features: Features
         for sample, label_ids in page:
             if sample.number in found.features:
                 labels = [each for each in label_ids if each in names]
-                samples.append((sample.id, found.features[sample.number], labels))
+                samples.append((sample, found.features[sample.number], labels))
             else:
                 unread.append((sample.path, found.problems[sample.number]))
         done += len(page)
@@ -135,9 +135,11 @@ async def _lesson(batches: Batches, dataset: LabelledDataset, features: Features
     expect_examples([LabelCount(name, counts[label]) for label, name in names.items()])
     used = sorted(label for label in names if counts[label] >= MIN_EXAMPLES)
     positions = {label: position for position, label in enumerate(used)}
-    learned = [(id, data, [positions[each] for each in labels if each in positions]) for id, data, labels in usable]
-    ids, vectors, targets = zip(*(each for each in learned if several or each[2]), strict=True)
-    return Lesson(used, ids, vectors, targets, several, counts, unread)
+    known = [
+        (each, data, [positions[label] for label in labels if label in positions]) for each, data, labels in usable
+    ]
+    learned, vectors, targets = zip(*(each for each in known if several or each[2]), strict=True)
+    return Lesson(used, learned, vectors, targets, several, counts, unread)
 
 
 async def _others(batches: Batches, features: Features) -> list[bytes]:

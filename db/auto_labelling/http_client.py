@@ -33,6 +33,10 @@ BUSY: Final = frozenset({429, 502, 503, 504})  # statuses after which a request 
 # Statuses that say something of this request alone: others may be answered.
 OF_REQUEST: Final = frozenset({400, 413, 414, 415, 422, 500})
 
+# Addresses of clouds' metadata that are not link-local: of AWS, Google, Azure, Alibaba and Oracle.
+METADATA: Final = frozenset({"fd00:ec2::254", "fd20:ce::254", "168.63.129.16", "100.100.100.200", "192.0.0.192"})
+TRANSLATED: Final = ipaddress.IPv6Network("64:ff9b::/96")  # IPv4 addresses, behind NAT64
+
 
 class Unanswered(Exception):
     """This request got no answer that can be used; another may get one."""
@@ -59,9 +63,11 @@ class Client:
         await self._repeated("GET", path, None)
 
     async def _repeated(self, method: str, path: str, body: object) -> bytes:
+        before, mark, query = self.address.url.partition("?")
+        url = f"{before.rstrip('/')}{path}{mark}{query}"
         for pause in (*PAUSES, None):
             try:
-                return await self._request(method, f"{self.address.url}{path}", body)
+                return await self._request(method, url, body)
             except _Busy as busy:
                 if pause is None:
                     raise ModelUnavailable(f"The model at {self.address.name} {busy}.") from busy
@@ -160,8 +166,9 @@ async def connect(address: Address, seconds: float) -> AsyncGenerator[Client, No
 
 
 async def _resolve(address: Address) -> list[tuple[int, str]]:
-    """The host's addresses, with their families. A name that leads to this machine's own network alone, such as the
-    address of a cloud's metadata, leads nowhere; the owner may allow such an address itself."""
+    """The host's addresses, with their families. A name that leads to this machine alone, such as to the address of a
+    cloud's metadata, leads nowhere: whoever has the name can change that. The owner may allow such an address itself,
+    and `localhost`."""
     host, port = address.host.host, address.host.port
     try:
         async with asyncio.timeout(CONNECT):
@@ -172,8 +179,19 @@ async def _resolve(address: Address) -> list[tuple[int, str]]:
         dict.fromkeys((family, str(sockaddr[0])) for family, _, _, _, sockaddr in found)
     )
     for _, each in hosts:
-        ip = ipaddress.ip_address(each.partition("%")[0])
-        ip = getattr(ip, "ipv4_mapped", None) or ip
-        if each != host and (ip.is_link_local or ip.is_multicast or ip.is_unspecified):
-            raise ModelUnavailable(f"The name of the model's host, {host}, leads to an address that is not allowed.")
+        ip = _within(ipaddress.ip_address(each.partition("%")[0]))
+        is_own = ip.is_link_local or ip.is_multicast or ip.is_unspecified or str(ip) in METADATA
+        if each != host and (is_own or (ip.is_loopback and not f".{host}".endswith(".localhost"))):
+            raise ModelUnavailable(
+                f"The name of the model's host, {host}, leads to an address that only this machine reaches, which is "
+                "not allowed. The server's owner may allow that address itself."
+            )
     return hosts
+
+
+def _within(ip: ipaddress.IPv4Address | ipaddress.IPv6Address) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    """The IPv4 address that an IPv6 address stands for."""
+    if isinstance(ip, ipaddress.IPv4Address):
+        return ip
+    translated = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF) if ip in TRANSLATED else None
+    return ip.ipv4_mapped or ip.sixtofour or translated or ip

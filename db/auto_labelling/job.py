@@ -38,7 +38,8 @@ log = logging.getLogger(__name__)
 SQL: Final = sql.load(__file__)
 MAX_SAMPLES: Final = 1_000  # in one change
 PAUSE: Final = 5.0  # seconds after which suggestions are written, if they are few
-ATTEMPTS: Final = 3  # of a batch, while labels are deleted
+ATTEMPTS: Final = 3  # of a batch, while labels are deleted and images change
+OTHER_IMAGE: Final = "The image changed after the model looked at it; nothing was suggested for it."
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,19 +152,24 @@ class Labelling:
                 yield number, await self._asked(samples)
 
     async def _asked(self, samples: Sequence[JobSample]) -> list[Answer]:
-        new = [each for each in samples if each.id not in self.known]
+        known = [each for each in samples if self._is_known(each)]
+        new = [each for each in samples if not self._is_known(each)]
         answers = await self.model.answers(new, least=self.job.arguments["min_confidence"]) if new else []
-        return answers + [replace(self.known[each.id], sample=each) for each in samples if each.id in self.known]
+        return answers + [replace(self.known[each.id], sample=each) for each in known]
+
+    def _is_known(self, sample: JobSample) -> bool:
+        answer = self.known.get(sample.id)
+        return answer is not None and answer.sample.source_id == sample.source_id
 
     async def _write(self, written: Written) -> None:
-        """In portions of what one change may have. Labels that are deleted meanwhile are found to be missing when it is
-        tried again."""
+        """In portions of what one change may have. Labels that are deleted meanwhile, and images that become others,
+        are found when it is tried again."""
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 await self.batches.commit(lambda batch: self._suggest(batch, written))
                 return
             except DomainError as error:
-                if error.code != "LABEL_NOT_FOUND" or attempt == ATTEMPTS:
+                if error.code not in ("LABEL_NOT_FOUND", "VALIDATION_FAILED") or attempt == ATTEMPTS:
                     raise
 
     async def _suggest(self, batch: Batch, written: Written) -> None:
@@ -171,10 +177,13 @@ class Labelling:
         confined = self.job.arguments["label_ids"]
         known = {row["name"]: row["id"] for row in rows}
         allowed = {row["id"] for row in rows if confined is None or row["id"] in confined}
-        made, turns = dict[str, list[SampleSuggestions]](), Turns()
+        made, turns, shown = dict[str, list[SampleSuggestions]](), Turns(), await self._shown(batch, written)
         for answer in written.answers:
             batch.warnings += answer.warnings
-            if not answer.is_answered:
+            is_other = shown.get(answer.sample.id, answer.sample.source_id) != answer.sample.source_id
+            if is_other:
+                batch.warn(answer.sample.path, OTHER_IMAGE)
+            if is_other or not answer.is_answered:
                 batch.counts["skipped"] += 1
                 continue
             suggestions = await self._suggestions(batch, answer, known, allowed, turns)
@@ -184,6 +193,12 @@ class Labelling:
             await self._suggest_as(batch, ModelName(self.model.name, version), samples, paths)
         batch.totals["scanned"] = self.model.read_count
         batch.checkpoint = {"number": written.number}
+
+    async def _shown(self, batch: Batch, written: Written) -> dict[int, int]:
+        """Which images the samples show now: the ids of their sources."""
+        ids = [answer.sample.id for answer in written.answers]
+        rows = await sql.run(batch.connection, SQL.shown, dataset_id=self.dataset.id, samples=ids)
+        return {row["id"]: row["source_id"] for row in rows}
 
     async def _suggest_as(
         self, batch: Batch, name: ModelName, samples: Sequence[SampleSuggestions], paths: Mapping[int, str]

@@ -9,6 +9,9 @@ SELECT EXISTS (
     ) AS labelled WHERE cardinality(label_ids) > 1
 )
 
+-- name: shown
+SELECT id, source_id FROM sample WHERE dataset_id = :dataset_id AND id = ANY(:samples::bigint[])
+
 -- name: note_model
 UPDATE auto_label SET model_id = coalesce(
     (SELECT id FROM model WHERE dataset_id = :dataset_id AND name = :name AND version = :version), model_id

@@ -12,6 +12,7 @@ Protocol = Literal["LABEL_STUDIO", "LABELGRAPH"]
 MAX_CONFIG: Final = 100_000  # characters of a labelling configuration
 BUILT_IN_NAME: Final = "builtin"
 FIRST_VERSION: Final = "1"  # of a model that says none
+MAX_VERSION: Final = 1_000  # characters of what a model says of its version, of which the first that fit are kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,16 +42,10 @@ AnyModel = BuiltInModel | OnnxModel | HttpModel
 KINDS: Final[dict[type[AnyModel], str]] = {BuiltInModel: "BUILT_IN", OnnxModel: "ONNX", HttpModel: "HTTP"}
 
 
-async def expect_usable(model: AnyModel, allowed: AllowedModels, kind: str) -> None:
-    """Raises Invalid where a model cannot suggest in a dataset of this type, or is not allowed; StorageError where the
-    disk does not answer."""
+async def expect_allowed(model: AnyModel, allowed: AllowedModels) -> None:
+    """Raises Invalid where a model is not allowed; StorageError where the disk does not answer. A disk may take long:
+    not to be called in a transaction."""
     match model:
-        case BuiltInModel() if kind != "IMAGE_CLASSIFICATION":
-            message = (
-                "The built-in model labels whole images, for datasets of the type IMAGE_CLASSIFICATION. Use a model of "
-                "your own for shapes."
-            )
-            raise Invalid(message, path="model.builtIn")
         case OnnxModel():
             await allowed.file(model.path)
         case HttpModel():
@@ -65,7 +60,18 @@ async def expect_usable(model: AnyModel, allowed: AllowedModels, kind: str) -> N
                 raise Invalid("`labelConfig` is for the protocol LABEL_STUDIO.", path="model.http.labelConfig")
 
 
+def expect_fit(model: AnyModel, kind: str) -> None:
+    """Raises Invalid where a model cannot suggest in a dataset of this type."""
+    if isinstance(model, BuiltInModel) and kind != "IMAGE_CLASSIFICATION":
+        message = (
+            "The built-in model labels whole images, for datasets of the type IMAGE_CLASSIFICATION. Use a model of "
+            "your own for shapes."
+        )
+        raise Invalid(message, path="model.builtIn")
+
+
 def as_version(value: object) -> str | None:
     """What a model says of its version, as it can be stored."""
-    text = value.strip() if isinstance(value, str) else str(value) if type(value) in (int, float) else ""
-    return UNNAMEABLE.sub("", nfc(text))[:LENGTH].strip() or None
+    text = str(value) if type(value) in (str, int, float) else ""
+    start = text[:MAX_VERSION].strip()
+    return UNNAMEABLE.sub("", nfc(start))[:LENGTH].strip() or None

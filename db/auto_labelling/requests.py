@@ -9,8 +9,7 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from db import jobs
-from db.auto_labelling.allowed import AllowedModels
-from db.auto_labelling.models import KINDS, AnyModel, BuiltInModel, HttpModel, OnnxModel, expect_usable
+from db.auto_labelling.models import KINDS, AnyModel, BuiltInModel, HttpModel, OnnxModel, expect_fit
 from db.errors import Conflict, Invalid
 from db.history.changes import lock_dataset, no_such_dataset
 from db.identity.tokens import Identity
@@ -32,8 +31,8 @@ MAX_NAMED, MAX_IN_MESSAGE = 100, 10  # labels with their counts, in the details 
 @dataclass(frozen=True, slots=True)
 class Request:
     """`filter` None: all samples without confirmed labels. `labels`: those that may be suggested; none: all. `limit`:
-    of samples; 0: the model is only evaluated, by labelled samples. `base`: under which name the client knows this
-    server, for the URLs of images."""
+    of samples; 0: the model is only evaluated, by labelled samples. `base`: under which name the model, or else the
+    client, knows this server, for the URLs of images."""
 
     model: AnyModel
     filter: SampleFilter | None = None
@@ -56,16 +55,15 @@ class StartedAutoLabeling:
     job: int
 
 
-async def request(
-    session: AsyncSession, dataset_id: int, asked: Request, allowed: AllowedModels, *, by: Identity
-) -> StartedAutoLabeling:
-    """Start an auto labelling, of which a dataset has one at most. Nobody who labels waits for it."""
+async def request(session: AsyncSession, dataset_id: int, asked: Request, *, by: Identity) -> StartedAutoLabeling:
+    """Start an auto labelling, of which a dataset has one at most, by a model that is allowed. Nobody who labels waits
+    for it."""
     await lock_dataset(session, dataset_id, by, dry_run=True)
     dataset = await session.get(Dataset, dataset_id)
     if dataset is None:
         raise no_such_dataset()
     _expect_numbers(asked)
-    await expect_usable(asked.model, allowed, dataset.type)
+    expect_fit(asked.model, dataset.type)
     label_ids = await _label_ids(session, dataset_id, asked.labels)
     filter_ = asked.filter or WITHOUT_LABELS
     await _expect_samples(session, dataset_id, filter_, asked.limit)
@@ -82,7 +80,7 @@ async def request(
         "min_confidence": asked.min_confidence,
         "label_ids": label_ids,
         "limit": asked.limit,
-        "base": allowed.base or asked.base,
+        "base": asked.base,
         "token_id": by.token_id,
     }
     job_id = await jobs.enqueue(

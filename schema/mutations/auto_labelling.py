@@ -6,14 +6,14 @@ from typing import Any, cast
 import strawberry
 
 from db.auto_labelling import requests
-from db.auto_labelling.models import AnyModel, BuiltInModel, HttpModel, OnnxModel
+from db.auto_labelling.models import AnyModel, BuiltInModel, HttpModel, OnnxModel, expect_allowed
 from db.errors import Invalid
 from db.labelling.samples.selection import Selection
 from db.queries.filters import PathFilter, SampleFilter
 from schema.enums import enum_name
 from schema.inputs.filters import SampleSelectionInput
 from schema.job_enums import HttpModelProtocol
-from schema.mutations.resolver import LABEL_IDS, Info, global_id, number, only_labels, write
+from schema.mutations.resolver import LABEL_IDS, Info, global_id, is_done, number, only_labels, write
 from schema.mutations.samples import selection
 from schema.references import reference
 from schema.types.auto_label import AutoLabelJob
@@ -118,9 +118,11 @@ async def start_auto_labeling(info: Info, input: StartAutoLabelingInput) -> Star
         min_confidence=input.min_confidence,
         labels=only_labels(input.labels, input.label_ids),
         limit=input.limit,
-        base=context.links.base,
+        base=context.models.base or context.links.base,
     )
-    outcome = await write(info, requests.request, id, asked, context.models, by=context.identity)
+    if not await is_done(info, requests.StartedAutoLabeling):
+        await expect_allowed(asked.model, context.models)
+    outcome = await write(info, requests.request, id, asked, by=context.identity)
     return StartAutoLabelingPayload(job=reference("AutoLabelJob", outcome.job))
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,12 @@ from aiohttp import web
 from db import jobs
 from db.auto_labelling import http_models
 from db.auto_labelling import job as auto_labelling
+from db.auto_labelling.allowed import AllowedModels
+from db.errors import Invalid
 from db.postgres.engine import Database
+from db.postgres.sql import connection_of
 from tests.db.auto_labelling_fixture import House, opened
-from tests.db.model_backend import choices, hang
+from tests.db.model_backend import choices, hang, rectangle
 from tests.waiting import wait_until
 
 VISION: tuple[jobs.Ability] = ("VISION",)
@@ -191,6 +195,64 @@ async def test_a_sample_that_is_deleted_meanwhile_gets_nothing(house: House) -> 
     assert [len(each) for each in await house.suggested()] == [1] * 5
 
 
+@pytest.fixture
+async def boxes(database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[House]:
+    """Of images of 100 × 100, on each of which the model finds a dog."""
+    async with opened(database, tmp_path, monkeypatch, kind="OBJECT_DETECTION", size=(100, 100)) as house:
+        house.answered |= {at: {"result": [rectangle("dog", 50, 50, 40, 40, 0.95)]} for at in range(6)}
+        yield house
+
+
+async def replace_image(house: House, position: int) -> None:
+    """By a smaller one, as a sync does."""
+    async with house.database.writing() as session:
+        connection = await connection_of(session)
+        await connection.execute(
+            "UPDATE source SET status = 'GONE' FROM sample WHERE source.id = source_id AND sample.id = $1",
+            house.client.dataset_rows.samples[position],
+        )
+        await connection.execute(
+            """WITH source AS (
+                INSERT INTO source (dataset_id, path, etag, size, modified_at, format, width, height)
+                SELECT dataset_id, path, 'other', 100, now(), 'JPEG', 10, 10 FROM sample WHERE id = $1 RETURNING id
+            ) UPDATE sample SET source_id = source.id FROM source WHERE sample.id = $1""",
+            house.client.dataset_rows.samples[position],
+        )
+
+
+async def test_an_image_that_is_replaced_meanwhile_gets_nothing(boxes: House) -> None:
+    answer = boxes.served.answer
+
+    async def replacing(request: web.Request, body: Any) -> Any:
+        if request.path == "/predict":
+            await replace_image(boxes, 2)
+        return answer(request, body)
+
+    boxes.served.answer = replacing
+    job = await boxes.labelled()
+    assert (job["status"], job["suggestedCount"], job["skippedCount"]) == ("SUCCEEDED", 5, 1)
+    assert [(each["path"], each["message"]) for each in job["warnings"]["nodes"]] == [
+        ("000002.jpg", "The image changed after the model looked at it; nothing was suggested for it.")
+    ]
+    assert [len(each) for each in await boxes.suggested()] == [1, 1, 0, 1, 1, 1]
+
+
+async def test_what_was_said_in_the_evaluation_is_of_the_image_that_was_there(boxes: House) -> None:
+    await boxes.label("cat", 0, 1)
+    answer = boxes.served.answer
+
+    async def replacing(request: web.Request, body: Any) -> Any:
+        if request.path == "/predict" and len(boxes.served.samples) == 2:  # in the evaluation
+            await replace_image(boxes, 1)
+        return answer(request, body)
+
+    boxes.served.answer = replacing
+    job = await boxes.labelled(select={"all": True})
+    assert (job["status"], job["suggestedCount"], job["warnings"]["nodes"]) == ("SUCCEEDED", 6, [])
+    asked = [boxes.client.dataset_rows.samples.index(each) for each in boxes.served.samples]
+    assert sorted(asked) == [0, 1, 1, 2, 3, 4, 5]
+
+
 async def test_a_dataset_that_is_deleted_meanwhile_ends_it(house: House) -> None:
     async def deleting(request: web.Request, _: object) -> Any:
         if request.path == "/predict":
@@ -302,6 +364,53 @@ async def test_what_makes_no_sense_starts_nothing(house: House, input_: dict[str
     assert refused["code"] == code
     async with house.database.reading() as reader:
         assert await reader.fetchval("SELECT count(*) FROM job") == 0
+
+
+@pytest.mark.parametrize(
+    "input_",
+    [
+        {"select": {"filter": {"not": {"fileName": {"contains": "a\0"}}}}},
+        {"select": {"filter": {"or": [{"state": "UNLABELED"}, {"labels": {"names": ["\0"]}}]}}},
+        {"model": {"http": {"url": "http://127.0.0.1:1", "labelConfig": "<View>\0</View>"}}},
+    ],
+)
+async def test_texts_that_cannot_be_stored_start_nothing(house: House, input_: dict[str, Any]) -> None:
+    allowed = house.client.direct.settings.with_changes(model_hosts=(house.served.host, "127.0.0.1:1"))
+    client = replace(house.client, direct=replace(house.client.direct, settings=allowed))
+    values: dict[str, Any] = {"datasetId": client.dataset, "model": {"http": {"url": house.served.url}}} | input_
+    assert (await client.refused("startAutoLabeling", **values))["code"] == "VALIDATION_FAILED"
+
+
+async def test_a_file_is_looked_for_outside_of_transactions(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A disk may take long to answer."""
+    transactions: list[int] = []
+
+    async def file(*_: object) -> Path:
+        async with house.database.reading() as reader:
+            query = """SELECT count(*) FROM pg_stat_activity
+                WHERE datname = current_database() AND pid <> pg_backend_pid() AND state LIKE 'idle in transaction%'"""
+            transactions.append(await reader.fetchval(query))
+        raise Invalid("There is none.", code="INVALID_PATH")
+
+    monkeypatch.setattr(AllowedModels, "file", file)
+    refused = await house.client.refused(
+        "startAutoLabeling", datasetId=house.client.dataset, model={"onnx": {"path": "owls.onnx"}}
+    )
+    assert (refused["code"], transactions) == ("INVALID_PATH", [0])
+
+
+async def test_a_request_that_was_carried_out_has_its_answer_whether_the_file_is_there_or_not(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = iter([Path("owls.onnx")])
+
+    async def file(*_: object) -> Path:
+        return next(files)
+
+    monkeypatch.setattr(AllowedModels, "file", file)
+    values: dict[str, Any] = {"datasetId": house.client.dataset, "model": {"onnx": {"path": "owls.onnx"}}}
+    first = await house.client.mutate("startAutoLabeling", "job { id }", "key", **values)
+    assert await house.client.mutate("startAutoLabeling", "job { id }", "key", **values) == first
 
 
 async def test_a_named_model_has_a_name_that_can_be_shown(house: House) -> None:

@@ -39,6 +39,14 @@ async def test_a_request_gets_json_back() -> None:
         assert (headers["accept-encoding"], headers["content-type"]) == ("identity", "application/json")
 
 
+async def test_what_follows_the_path_stays_behind_it() -> None:
+    async with backend(lambda request, _: request.query_string) as served:
+        address = Address(f"{served.url}/a/?key=b/", ModelHost.parse(served.host))
+        async with connect(address, TIMEOUT) as client:
+            assert await client.request("POST", "/predict", {}) == "key=b/"
+        assert [path for path, _ in served.asked] == ["/a/predict"]
+
+
 @pytest.mark.parametrize(
     ("response", "error", "sentence"),
     [
@@ -131,19 +139,34 @@ async def test_a_name_is_resolved_once(monkeypatch: pytest.MonkeyPatch) -> None:
         port = int(served.url.rpartition(":")[2])
         loop = asyncio.get_running_loop()
         monkeypatch.setattr(loop, "getaddrinfo", answered_with("127.0.0.1"))
-        url = f"http://models.example.com:{port}"
-        async with connect(Address(url, ModelHost("models.example.com", port)), TIMEOUT) as client:
+        url = f"http://models.localhost:{port}"
+        async with connect(Address(url, ModelHost("models.localhost", port)), TIMEOUT) as client:
             monkeypatch.setattr(loop, "getaddrinfo", answered_with("192.0.2.1"))
             for _ in range(2):
                 await client.request("GET", "/")
             assert len(served.asked) == 2
 
 
-@pytest.mark.parametrize("host", ["169.254.169.254", "0.0.0.0", "224.0.0.1", "::ffff:169.254.169.254", "fe80::1"])  # noqa: S104
+@pytest.mark.parametrize(
+    "host",
+    [
+        *("169.254.169.254", "0.0.0.0", "224.0.0.1", "::ffff:169.254.169.254", "fe80::1"),  # noqa: S104
+        *(
+            "127.0.0.1",
+            "127.8.8.8",
+            "::1",
+            "::ffff:127.0.0.1",
+            "64:ff9b::7f00:1",
+            "64:ff9b::a9fe:a9fe",
+            "2002:7f00:1::",
+        ),
+        *("fd00:ec2::254", "100.100.100.200", "168.63.129.16"),
+    ],
+)
 async def test_a_name_leads_to_no_address_that_is_only_for_this_machine(
     host: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", answered_with("127.0.0.1", host))
+    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", answered_with("10.0.0.1", host))
     with pytest.raises(ModelUnavailable, match="not allowed"):
         async with connect(Address("http://m.example.com:80", ModelHost("m.example.com", 80)), 5):
             pass
