@@ -6,6 +6,7 @@ import { join } from "node:path";
 
 import { chromium } from "playwright-core";
 
+import { within } from "../clients/limits.mjs";
 import { cache, root } from "../clients/packages.mjs";
 
 const {
@@ -16,6 +17,9 @@ const {
 } = process.env; // from run.mjs
 const pictures = join(cache, "screenshots");
 const SECONDS = 20; // for what a person waits for; a busy machine takes its time
+const TEST_SECONDS = 180; // for a test; a longer one hangs
+
+let awaited = "nothing"; // what the running test waited for last, or waits for
 
 export async function openBrowser() {
   const browser = await chromium.launch({ executablePath: LABELGRAPH_BROWSER });
@@ -40,13 +44,28 @@ export async function openBrowser() {
     await page.goto(`${server}${path}${dataset ? `?dataset=${dataset}` : ""}${fragment}`);
     return page;
   };
-  const closePages = () => Promise.all(browser.contexts().map((context) => context.close()));
+  const closePages = () =>
+    within(SECONDS, () => "Closing the pages", Promise.all(browser.contexts().map((context) => context.close())));
   const close = async () => {
-    await browser.close();
+    await within(SECONDS, () => "Closing the browser", browser.close());
     assert.deepEqual(problems, [], "what the browser complained about, such as the policy of the page");
   };
-  /** A test that leaves no page open: each has a connection for events, of which a token may have only some. */
-  const used = (run) => (context) => run(context).finally(closePages);
+  /**
+   * A test that ends in time, and leaves no page open: each has a connection for events, of which a token may have only
+   * some.
+   */
+  const used =
+    (run, seconds = TEST_SECONDS) =>
+    async (context) => {
+      awaited = "nothing";
+      try {
+        await within(seconds, () => `The test hangs; last it waited for ${awaited}`, run(context));
+      } catch (error) {
+        await closePages().catch(() => {}); // the first error says more
+        throw error;
+      }
+      await closePages();
+    };
   return { open, used, close };
 }
 
@@ -76,6 +95,7 @@ export const labelRow = (page, name) => page.getByRole("button", { name: new Reg
 /** Waits until a condition of the page holds. */
 export async function until(condition, wanted) {
   const deadline = Date.now() + SECONDS * 1000;
+  awaited = `${condition} to be ${JSON.stringify(wanted)}`;
   let last;
   while (Date.now() < deadline) {
     last = await condition();

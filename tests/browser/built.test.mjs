@@ -15,7 +15,7 @@ function contentsOf(folder) {
   return Object.fromEntries(texts.sort());
 }
 
-test("the page's source compiles, and builds the files that are shipped", async () => {
+test("the page's source compiles, and builds the files that are shipped", { timeout: 300_000 }, async () => {
   const page = installPagePackages();
   const folder = mkdtempSync(join(tmpdir(), "labelgraph-page-"));
   await run("npm", ["run", "build", "--", "--outDir", folder, "--emptyOutDir"], { cwd: page });

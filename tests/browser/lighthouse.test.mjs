@@ -18,6 +18,7 @@ const { launch } = await import(join(packages, "chrome-launcher", "dist", "index
 const MORE = 120; // images beside those of the example
 const ACCESSIBILITY = 95; // at least; performance depends on what else the machine does, so it is printed: 90 is the goal
 const METRICS = ["first-contentful-paint", "largest-contentful-paint", "total-blocking-time", "cumulative-layout-shift"];
+const LIMITED = { timeout: 240_000 }; // a measurement that takes longer hangs
 const FLAGS = ["--headless=new", "--no-sandbox", "--disable-dev-shm-usage"];
 
 before(async () => {
@@ -49,7 +50,7 @@ async function measure(device, configuration) {
 }
 
 for (const [device, configuration] of Object.entries({ phone: undefined, desktop: desktopConfig })) {
-  test(`on a ${device}`, async (context) => {
+  test(`on a ${device}`, LIMITED, async (context) => {
     const { performance, accessibility, processor, metrics, broken } = await measure(device, configuration);
     context.diagnostic(`performance ${performance}, accessibility ${accessibility}, processor ${processor}: ${metrics}`);
     assert.ok(accessibility >= ACCESSIBILITY, `${broken}`);

@@ -10,6 +10,7 @@ import { texts } from "../clients/operations.mjs";
 
 const { LABELGRAPH_BROWSER, LABELGRAPH_BROWSER_ALLOWED, LABELGRAPH_BROWSER_FOREIGN } = process.env; // from run.mjs
 const STREAMS = 4; // most of one token, as run.mjs sets it
+const LIMITED = { timeout: 180_000 }; // a test that takes longer hangs
 const JSON_BODY = { "content-type": "application/json" };
 
 let browser;
@@ -84,7 +85,7 @@ async function upload(key) {
   return sample;
 }
 
-test("a page sends the headers of its libraries, and reads the answer", async () => {
+test("a page sends the headers of its libraries, and reads the answer", LIMITED, async () => {
   const trace = "0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331";
   const more = {
     "apollographql-client-name": "page",
@@ -101,12 +102,12 @@ test("a page sends the headers of its libraries, and reads the answer", async ()
   assert.deepEqual(JSON.parse(read.text), answer);
 });
 
-test("a page reads why it is refused", async () => {
+test("a page reads why it is refused", LIMITED, async () => {
   const { status, answer } = await ask(page, texts.WhoAmI, {}, { authorization: "Bearer lg_wrong" });
   assert.deepEqual([status, answer.errors[0].extensions.code], [401, "UNAUTHENTICATED"]);
 });
 
-test("a page reads when to try again", async () => {
+test("a page reads when to try again", LIMITED, async () => {
   const body = JSON.stringify({ query: texts.DatasetChanges, variables: { dataset, after: 0 } });
   const options = { method: "POST", headers: { ...headers, ...JSON_BODY, accept: "text/event-stream" }, body };
   const refused = await page.evaluate(
@@ -122,7 +123,7 @@ test("a page reads when to try again", async () => {
   assert.deepEqual(refused, [429, "1"]);
 });
 
-test("a page puts an image to its signed URL, shows it, and reads its pixels", async () => {
+test("a page puts an image to its signed URL, shows it, and reads its pixels", LIMITED, async () => {
   const sample = await upload("put");
   const shown = await page.evaluate(
     async ([imageUrl, thumbnailUrl]) => {
@@ -145,7 +146,7 @@ test("a page puts an image to its signed URL, shows it, and reads its pixels", a
   assert.deepEqual(shown, { size: anImage("put").length, opaque: 255, image, longest: 128 });
 });
 
-test("a page uploads files in a form", async () => {
+test("a page uploads files in a form", LIMITED, async () => {
   const operations = JSON.stringify({ query: texts.UploadSamples, variables: { dataset, files: [null] } });
   const answer = await page.evaluate(
     async ([url, headers, operations, base64]) => {
@@ -192,7 +193,7 @@ for (const [name, client] of Object.entries(CLIENTS)) {
   });
 }
 
-test("an EventSource opens a reserved stream", async () => {
+test("an EventSource opens a reserved stream", LIMITED, async () => {
   const operation = { query: texts.WhoAmI, extensions: { operationId: "who" } };
   const event = await page.evaluate(
     async ([url, headers, operation]) => {
@@ -210,7 +211,7 @@ test("an EventSource opens a reserved stream", async () => {
   assert.deepEqual(event, { id: "who", payload: { data: { viewer: { name: "owner" } } } });
 });
 
-test("an EventSource without a valid token is closed, and not opened again", async () => {
+test("an EventSource without a valid token is closed, and not opened again", LIMITED, async () => {
   const state = await page.evaluate(async (address) => {
     const source = new EventSource(address);
     await new Promise((resolve) => source.addEventListener("error", resolve, { once: true }));
@@ -219,7 +220,7 @@ test("an EventSource without a valid token is closed, and not opened again", asy
   assert.equal(state, true);
 });
 
-test("a foreign page can send nothing and read nothing", async () => {
+test("a foreign page can send nothing and read nothing", LIMITED, async () => {
   const { dataset: before } = await request(texts.Samples, { dataset, first: 1 });
   const variables = { dataset, samples: [before.samples.edges[0].node.id], labels: ["foreign"] };
   const query = `${url}?query=${encodeURIComponent(texts.WhoAmI)}`;
@@ -237,7 +238,7 @@ test("a foreign page can send nothing and read nothing", async () => {
   assert.equal(sample, null);
 });
 
-test("a foreign page can show an image whose URL it has, and not read its pixels", async () => {
+test("a foreign page can show an image whose URL it has, and not read its pixels", LIMITED, async () => {
   const { imageUrl } = await upload("shown");
   const results = await foreign.evaluate(async (address) => {
     const load = (crossOrigin) =>

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { root } from "./packages.mjs";
 import { texts } from "./operations.mjs";
 
+const SECONDS = 60; // for an answer, or a sync of a few images; what takes longer hangs
 const { LABELGRAPH_CLIENTS_URL: server } = process.env; // from run.mjs, as what follows
 export const { LABELGRAPH_CLIENTS_TOKEN: token, LABELGRAPH_CLIENTS_IMAGES: images } = process.env;
 
@@ -16,18 +17,23 @@ export const schemaFile = join(root, "schema", "schema.graphql");
 export const examples = join(root, "examples");
 
 /** A plain POST. Returns the whole answer. */
-export async function send(query, variables = {}) {
-  const response = await fetch(url, {
-    method: "POST",
-    headers: { ...headers, "content-type": "application/json" },
-    body: JSON.stringify({ query, variables }),
-  });
-  return response.json();
+export async function send(query, variables = {}, to = { url, token }) {
+  try {
+    const response = await fetch(to.url, {
+      method: "POST",
+      headers: { authorization: `Bearer ${to.token}`, "content-type": "application/json" },
+      body: JSON.stringify({ query, variables }),
+      signal: AbortSignal.timeout(SECONDS * 1000),
+    });
+    return await response.json();
+  } catch (cause) {
+    throw new Error(`There is no answer to ${query}`, { cause });
+  }
 }
 
 /** The data of a request that must succeed. */
-export async function request(query, variables = {}) {
-  const { data, errors } = await send(query, variables);
+export async function request(query, variables = {}, to = undefined) {
+  const { data, errors } = await send(query, variables, to);
   assert.equal(errors, undefined, JSON.stringify(errors));
   return data;
 }
@@ -52,10 +58,12 @@ export function anImage(mark = "") {
 }
 
 async function untilSucceeded(job) {
+  const deadline = Date.now() + SECONDS * 1000;
   for (;;) {
     const { node } = await request(texts.OneNode, { id: job });
     if (node.status === "SUCCEEDED") return;
     assert.ok(["QUEUED", "RUNNING"].includes(node.status), JSON.stringify(node));
+    assert.ok(Date.now() < deadline, `The job hangs: ${JSON.stringify(node)}`);
     await new Promise((resolve) => setTimeout(resolve, 100));
   }
 }

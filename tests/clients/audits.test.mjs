@@ -8,9 +8,11 @@ import { serverAudits } from "graphql-http";
 
 import { headers, request, schemaFile, url } from "./api.mjs";
 
+const inTime = () => ({ signal: AbortSignal.timeout(60_000) });
 const audits = serverAudits({
   url,
-  fetchFn: (address, options = {}) => fetch(address, { ...options, headers: { ...options.headers, ...headers } }),
+  fetchFn: (address, options = {}) =>
+    fetch(address, { ...inTime(), ...options, headers: { ...options.headers, ...headers } }),
 });
 
 test("there are 61 audits", () => {
@@ -26,7 +28,7 @@ for (const audit of audits) {
 
 test("introspection and /schema.graphql show the schema of schema/schema.graphql", async () => {
   const text = readFileSync(schemaFile, "utf8").trimEnd(); // the file ends with a line break
-  const served = await fetch(url.replace(/graphql$/, "schema.graphql"), { headers });
+  const served = await fetch(url.replace(/graphql$/, "schema.graphql"), { headers, ...inTime() });
   assert.equal((await served.text()) === text, true, "/schema.graphql differs from schema/schema.graphql");
   const everything = { schemaDescription: true, oneOf: true, specifiedByUrl: true, inputValueDeprecation: true };
   const introspected = buildClientSchema(await request(getIntrospectionQuery(everything)));

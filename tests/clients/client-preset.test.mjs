@@ -44,7 +44,8 @@ after(() => server?.stop());
 /** The answer of the server with trusted documents to a plain POST. */
 async function send(body) {
   const sent = { ...headers, "content-type": "application/json" };
-  return (await fetch(url, { method: "POST", headers: sent, body: JSON.stringify(body) })).json();
+  const signal = AbortSignal.timeout(60_000);
+  return (await fetch(url, { method: "POST", headers: sent, body: JSON.stringify(body), signal })).json();
 }
 
 /** What a page's document has instead of its text, and the server's manifest beside it. */

@@ -1,11 +1,11 @@
 /** Servers for the suites: real ones, each on its embedded Postgres, in a directory that is deleted at the end. */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { createWriteStream, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { closeSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { finished } from "node:stream/promises";
 
+import { within } from "./limits.mjs";
 import { cache, root } from "./packages.mjs";
 
 const SECONDS = 120; // for a start or an end that takes longer, something hangs
@@ -16,19 +16,21 @@ const SECONDS = 120; // for a start or an end that takes longer, something hangs
  * `meanwhile`, and starts it again at the same URL with the same data.
  */
 export async function startServer(python, { name = "server", options = [], settings = {}, folder, port = 0 } = {}) {
+  const log = join(cache, `${name}.log`);
+  mkdirSync(cache, { recursive: true });
+  // A file, no pipe: nothing waits for what the server started, and a kill left behind.
+  const lines = openSync(log, folder === undefined ? "w" : "a");
   folder ??= mkdtempSync(join(tmpdir(), "labelgraph-clients-"));
   const [data, images] = [join(folder, "data"), join(folder, "images")];
   mkdirSync(images, { recursive: true });
-  mkdirSync(cache, { recursive: true });
-  const log = join(cache, `${name}.log`);
   const own = ["--host", "127.0.0.1", "--port", String(port), "--data", data, "--allow-root", images];
   const server = spawn(python, ["-P", "-m", "api", "serve", ...own, ...options], {
     cwd: root,
     env: { ...environment(), ...settings },
-    stdio: ["ignore", "pipe", "pipe"],
+    stdio: ["ignore", "pipe", lines],
   });
+  closeSync(lines);
   const ended = once(server, "exit");
-  const logged = finished(server.stderr.pipe(createWriteStream(log)));
   const end = async () => {
     const timer = setTimeout(() => server.kill("SIGKILL"), SECONDS * 1000);
     server.kill("SIGTERM");
@@ -38,14 +40,12 @@ export async function startServer(python, { name = "server", options = [], setti
   };
   const stop = async () => {
     await end();
-    await logged;
     const internal = readFileSync(log, "utf8").includes("Traceback (most recent call last)");
     if (internal) throw new Error(`The server met an internal error: see ${log}`);
   };
   const restart = async (meanwhile) => {
     server.kill("SIGKILL");
     await ended;
-    await logged;
     await meanwhile();
     return startServer(python, { name, options, settings, folder, port: new URL(url).port });
   };
@@ -57,7 +57,6 @@ export async function startServer(python, { name = "server", options = [], setti
     return { url, token, data, images, stop, restart };
   } catch (error) {
     await end();
-    await logged;
     throw new Error(`The server did not start.\n${readFileSync(log, "utf8")}`, { cause: error });
   }
 }
@@ -78,11 +77,7 @@ async function announced(server, ended) {
       if (found) resolve(found[1]);
     });
   });
-  let timer;
-  const late = new Promise((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`It printed no URL within ${SECONDS} seconds.`)), SECONDS * 1000);
-  });
   const gone = ended.then(([code]) => Promise.reject(new Error(`It ended with status ${code}.`)));
   gone.catch(() => {});
-  return Promise.race([printed, gone, late]).finally(() => clearTimeout(timer));
+  return within(SECONDS, () => "It prints no URL", Promise.race([printed, gone]));
 }
