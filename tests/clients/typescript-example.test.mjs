@@ -52,6 +52,15 @@ test("the packages are those that are tested here", () => {
   assert.deepEqual(others, [["@graphql-typed-document-node/core", "3.2.0"]]); // which codegen's packages bring
 });
 
+test("every package runs on Node 20", () => {
+  const excludes = (range) => range.split("||").every((each) => Number(/\d+/.exec(each)) > 20);
+  for (const folder of [suites, join(examples, "typescript"), join(examples, "web")]) {
+    const { packages } = JSON.parse(readFileSync(join(folder, "package-lock.json"), "utf8"));
+    const newer = Object.entries(packages).filter(([, { engines }]) => excludes(engines?.node ?? "*"));
+    assert.deepEqual(newer, [], "see `overrides` in package.json");
+  }
+});
+
 test("where there is no WebSocket, connecting says what to do", { skip: "WebSocket" in globalThis }, () => {
   assert.throws(() => connect({ server, token: () => token }), /Node 22 or newer.*webSocketImpl/);
 });
