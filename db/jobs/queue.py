@@ -28,8 +28,8 @@ import orjson
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from db.errors import Conflict, Defect, DomainError, Invalid, Unavailable
-from db.formats.names import is_storable, storable
+from db.errors import Conflict, Defect, DomainError, Unavailable
+from db.formats.names import storable
 from db.postgres import sql
 from db.postgres.engine import Database
 from db.postgres.models import Job
@@ -118,9 +118,7 @@ async def enqueue(
     needs: Ability | None = None,
 ) -> int | None:
     """A new job, seen by workers when the transaction commits. None: one of its kind is active already. `needs`: only
-    workers with this ability run it. Raises Invalid for arguments with a text that Postgres cannot store."""
-    if not _is_storable(arguments or {}):
-        raise Invalid("A text of the request contains NUL or a lone surrogate, which cannot be stored.")
+    workers with this ability run it."""
     job_id: int | None = await sql.value(
         session,
         SQL.insert_job,
@@ -136,14 +134,6 @@ async def enqueue(
     if job_id is not None:
         await notify_workers(session)
     return job_id
-
-
-def _is_storable(value: Any) -> bool:
-    if isinstance(value, Mapping):
-        return all(map(_is_storable, value.values()))
-    if isinstance(value, list | tuple):
-        return all(map(_is_storable, value))
-    return not isinstance(value, str) or is_storable(value)
 
 
 async def expect_no_ingest(session: AsyncSession, dataset_id: int, *, starting: str | None = None) -> None:

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -364,21 +363,6 @@ async def test_what_makes_no_sense_starts_nothing(house: House, input_: dict[str
     assert refused["code"] == code
     async with house.database.reading() as reader:
         assert await reader.fetchval("SELECT count(*) FROM job") == 0
-
-
-@pytest.mark.parametrize(
-    "input_",
-    [
-        {"select": {"filter": {"not": {"fileName": {"contains": "a\0"}}}}},
-        {"select": {"filter": {"or": [{"state": "UNLABELED"}, {"labels": {"names": ["\0"]}}]}}},
-        {"model": {"http": {"url": "http://127.0.0.1:1", "labelConfig": "<View>\0</View>"}}},
-    ],
-)
-async def test_texts_that_cannot_be_stored_start_nothing(house: House, input_: dict[str, Any]) -> None:
-    allowed = house.client.direct.settings.with_changes(model_hosts=(house.served.host, "127.0.0.1:1"))
-    client = replace(house.client, direct=replace(house.client.direct, settings=allowed))
-    values: dict[str, Any] = {"datasetId": client.dataset, "model": {"http": {"url": house.served.url}}} | input_
-    assert (await client.refused("startAutoLabeling", **values))["code"] == "VALIDATION_FAILED"
 
 
 async def test_a_file_is_looked_for_outside_of_transactions(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
