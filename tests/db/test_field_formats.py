@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import pyarrow.json
 import pyarrow.parquet
 import pytest
 
@@ -103,6 +104,45 @@ def test_hugging_face_rows_have_the_same_columns() -> None:
     assert '- split: validation\n    path: "validation/**"' in files["README.md"].decode()
     of_shapes = {"POLYLINES": 1, "POINTS": 1, "CIRCLES_AS_BOXES": 1}
     assert losses(format_) == {"SUGGESTIONS": 1, **of_shapes, "OCCLUDED": 1, "POSE": 1}
+
+
+@pytest.mark.parametrize(
+    ("train", "test", "nameless"),
+    [
+        ((CAT, DOG), (CAT,), 0),
+        ((CAT, DOG, *ODD), (), 2),
+        ((CAT,), (DOG,), 0),
+        ((ODD[-1],), (CAT,), 2),
+        ((), (), 0),
+    ],
+)
+def test_hugging_face_columns_have_the_same_types_in_each_split(
+    train: tuple[ParsedAnnotation, ...], test: tuple[ParsedAnnotation, ...], nameless: int
+) -> None:
+    """As `datasets` needs them, in the first lines of each split; an import passes over what has no name."""
+    splits = {"train": train, "test": test}
+    images = [image(f"{split}/a{number}.jpg", usage=split.upper()) for split in splits for number in range(3)]
+    images += [image(f"{split}/b.jpg", *annotations, usage=split.upper()) for split, annotations in splits.items()]
+    images = [replace(each, number=number) for number, each in enumerate(images, start=1)]
+    format_, files = export("HUGGING_FACE", images, "cat", "dog")
+    heads = [files[f"{split}/metadata.jsonl"].splitlines(keepends=True) for split in splits]
+    assert [len(head) for head in heads] == [4, 4]
+    schemas = [pyarrow.json.read_json(io.BytesIO(b"".join(head[:2]))).schema for head in heads]
+    assert schemas[0] == schemas[1]
+    assert losses(format_).get("NAMELESS", 0) == nameless
+    records, problems = read(READERS["HUGGING_FACE"], files)
+    assert problems == []
+    circle = BoundingBox(15, 15, 25, 25)
+    written = {
+        f"{split}/b.jpg": [
+            circle if isinstance(each.shape, Circle) else each.shape
+            for each in annotations
+            if not isinstance(each.shape, Polyline | Point)
+        ]
+        for split, annotations in splits.items()
+        if annotations
+    }
+    assert {each.path: [one.shape for one in each.annotations] for each in records if each.annotations} == written
 
 
 def test_parquet_is_the_same_file_for_the_same_images() -> None:

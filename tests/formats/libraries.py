@@ -170,7 +170,7 @@ def _of_datasets(folder: Path, kind: type) -> Labels:
             boxes = zip(objects["categories"], objects["bbox"], strict=True)
             labels = [*((each, None) for each in row["labels"]), *((each, corners(*box)) for each, box in boxes)]
             on_it = found.setdefault(stem(row["image"]["path"]), [])
-            on_it += [(str(each) if names is None else names[each], box) for each, box in labels]
+            on_it += [(str(each) if names is None else names[each], box) for each, box in labels if each != ""]
     return found
 
 
@@ -293,6 +293,7 @@ def _box_of_percents(result: dict[str, Any]) -> list[float] | None:
     return corners(result["x"] * across, result["y"] * down, result["width"] * across, result["height"] * down)
 
 
+ALL = ("cells", "outlines", "digits", "uneven", "unlabelled")
 CHECKS: dict[tuple[str, str], tuple[Check, Iterable[str]]] = {
     ("pycocotools", "COCO"): (pycocotools_coco, ("cells", "outlines", "digits")),
     ("pycocotools", "COCO with masks"): (pycocotools_coco, ("outlines",)),
@@ -302,13 +303,13 @@ CHECKS: dict[tuple[str, str], tuple[Check, Iterable[str]]] = {
     ("datumaro", "COCO"): (datumaro_coco, ("cells", "outlines")),
     ("datumaro", "PASCAL_VOC"): (datumaro_pascal_voc, ("cells",)),
     ("datumaro", "CVAT"): (datumaro_cvat, ("cells", "outlines", "digits")),
-    ("datasets", "HUGGING_FACE"): (datasets_hugging_face, ("cells", "outlines", "digits")),
-    ("datasets", "PARQUET"): (datasets_parquet, ("cells", "outlines", "digits")),
+    ("datasets", "HUGGING_FACE"): (datasets_hugging_face, ALL),
+    ("datasets", "PARQUET"): (datasets_parquet, ALL),
     ("datasets", "IMAGE_FOLDER"): (datasets_image_folder, ("digits",)),
-    ("datasets", "CSV"): (datasets_csv, ("cells", "digits")),
-    ("datasets", "JSON_LINES"): (datasets_json_lines, ("cells", "outlines", "digits")),
-    ("webdataset", "WEBDATASET"): (webdataset_webdataset, ("cells", "outlines", "digits")),
-    ("mlcroissant", "CROISSANT"): (mlcroissant_croissant, ("cells", "outlines", "digits")),
+    ("datasets", "CSV"): (datasets_csv, ("cells", "digits", "uneven", "unlabelled")),
+    ("datasets", "JSON_LINES"): (datasets_json_lines, ALL),
+    ("webdataset", "WEBDATASET"): (webdataset_webdataset, ALL),
+    ("mlcroissant", "CROISSANT"): (mlcroissant_croissant, ALL),
     ("label-studio-sdk", "LABEL_STUDIO"): (label_studio_sdk_label_studio, ("cells", "outlines", "digits")),
 }
 

@@ -40,14 +40,30 @@ class Dataset:
 
 
 def datasets() -> list[Dataset]:
-    """Boxes of cells, split in two; the same as outlines; and labels of photographs."""
+    """Boxes of cells, split in two; the same as outlines; labels of photographs; and both with splits that have less
+    than others."""
     cells = _read("cells", pascal_voc.read, "OBJECT_DETECTION", usages=("TRAIN", "TRAIN", "EVAL"))
     outlined = [
         replace(image, annotations=tuple(replace(each, shape=_outline(each.shape)) for each in image.annotations))
         for image in cells.images
     ]
     outlines = Dataset("outlines", "IMAGE_SEGMENTATION", outlined, cells.contents)
-    return [cells, outlines, _read("digits", text_files.read, "IMAGE_CLASSIFICATION", usages=(None,))]
+    digits = _read("digits", text_files.read, "IMAGE_CLASSIFICATION", usages=(None,))
+    uneven = Dataset("uneven", "IMAGE_SEGMENTATION", _uneven(cells.images, outlined), cells.contents)
+    halves = [
+        replace(image, usage="TEST", annotations=()) if image.number % 2 else replace(image, usage="TRAIN")
+        for image in digits.images
+    ]
+    return [cells, outlines, digits, uneven, replace(digits, name="unlabelled", images=halves)]
+
+
+def _uneven(boxes: Sequence[AnnotatedImage], outlined: Sequence[AnnotatedImage]) -> list[AnnotatedImage]:
+    """In training nothing, then outlines and a label of the whole image; in evaluation boxes; in the test nothing."""
+    half = len(boxes) // 2
+    train = [replace(boxes[0], annotations=()), *outlined[1:half]]
+    train[-1] = replace(train[-1], annotations=(*train[-1].annotations, ParsedAnnotation("RBC")))
+    used = {"TRAIN": train, "EVAL": boxes[half:-1], "TEST": [replace(boxes[-1], annotations=())]}
+    return [replace(image, usage=usage) for usage, images in used.items() for image in images]
 
 
 def _read(name: str, reader: Reader, kind: str, *, usages: Sequence[str | None]) -> Dataset:

@@ -4,12 +4,12 @@ columns; pixels are those of the upright image, which `datasets` shows.
 Labels of whole images are in `labels`, and the first of them in `label`, boxes in `objects`, each as x, y, width and
 height, with the outline of what is no box. Both have, one for each label or box, who put it and when, and Parquet also
 the confidence: in JSON a column of nothing but nulls has no type, and `datasets` refuses a split without any confidence
-beside one with some. `README.md` says which files are which split; where nothing is split all are called `train`, and
-`usage` says what the usage is.
+beside one with some. Of labels, boxes and outlines one line of such a split has an empty one. `README.md` says which
+files are which split; where nothing is split all are called `train`, and `usage` says what the usage is.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence, Set
+from collections.abc import Mapping, Sequence, Set
 from typing import Any, ClassVar, Final
 
 import orjson
@@ -24,13 +24,18 @@ from db.formats.datasets.format import (
     Format,
     Loss,
 )
-from db.formats.datasets.outlines import coordinates, corner_and_size
+from db.formats.datasets.outlines import around, coordinates, corner_and_size
 from db.formats.datasets.records import AnnotatedImage, DatasetFacts, who_and_when
 from db.formats.shapes import BoundingBox, Circle, Point, Polygon, Polyline
 
 NAMES: Final = {"train": "train", "val": "validation", "test": "test"}  # of splits
 UNSPLIT: Final = "train"  # what `datasets` calls what is not split
 WHO_AND_WHEN: Final = ("labeled_by", "labeled_at")
+NAMELESS: Final = Loss(
+    "NAMELESS",
+    "A split has no label, or no shape, where another has some: one of its images has one without a name, as columns "
+    "must have the same types in all splits.",
+)
 
 
 class HuggingFace(Format, ABC):
@@ -79,7 +84,8 @@ class HuggingFace(Format, ABC):
 class ImageFolderWithMetadata(HuggingFace):
     def __init__(self, facts: DatasetFacts) -> None:
         super().__init__(facts)
-        self.documents = tuple(_Metadata(part, self) for part in self.parts)
+        self.metadata = tuple(_Metadata(part, self) for part in self.parts)
+        self.documents = self.metadata
 
     def pattern(self, part: str) -> str:
         return f"{part}/**"
@@ -89,16 +95,59 @@ class ImageFolderWithMetadata(HuggingFace):
 
 
 class _Metadata(Document):
-    def __init__(self, part: str, format_: HuggingFace) -> None:
+    """`datasets` takes the types of a part's columns from the values in its first 10 MiB, and refuses parts whose types
+    differ. So the first line that has a value of a kind goes before those that have none; and one line, the first of
+    all, waits until it is known what the part lacks and another has. `said`: the kinds that the part has."""
+
+    def __init__(self, part: str, format_: ImageFolderWithMetadata) -> None:
         super().__init__(f"{part}/metadata.jsonl")
         self.part, self.format = part, format_
+        self.said: Set[str] = frozenset()
+        self.waiting: tuple[AnnotatedImage, dict[str, Any]] | None = None
+
+    def head(self) -> Sequence[bytes]:
+        return b"", b"", b""
 
     def add(self, image: AnnotatedImage) -> Sequence[bytes]:
         if self.format.part_of(image) != self.part:
-            return (b"",)
+            return b"", b"", b""
         link = {} if image.url is None else {"url": image.url}
         line = {"file_name": image.file_path} | row(image, self.format.facts, self.format.says) | link
-        return (orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE),)
+        said = _said(line)
+        is_first = not said <= self.said
+        self.said |= said
+        if self.waiting is None or ("shape" in said and "shape" not in _said(self.waiting[1])):
+            before, self.waiting = self.waiting, (image, line)
+            if before is None:
+                return b"", b"", b""
+            is_first, line = True, before[1]
+        return (b"", _line(line), b"") if is_first else (b"", b"", _line(line))
+
+    def tail(self) -> Sequence[bytes]:
+        if self.waiting is None:
+            return b"", b"", b""
+        image, line = self.waiting
+        missing = frozenset[str]().union(*(each.said for each in self.format.metadata)) - self.said
+        known = {name: [""] for name in WHO_AND_WHEN}
+        if "label" in missing:
+            line |= {"label": "", "labels": [""]} | known
+        if "shape" in missing:
+            line["objects"] = {"bbox": [[0.0] * 4], "categories": [""], "segmentation": [[]]} | known
+        self.format.losses.add(NAMELESS, image, len(missing & {"label", "shape"}))
+        if "outline" in missing:
+            line["objects"]["segmentation"][0] = around(line["objects"]["bbox"][0])
+        return _line(line), b"", b""
+
+
+def _said(line: Mapping[str, Any]) -> Set[str]:
+    """The kinds of values that a line has. Without one in any line its column has no type."""
+    objects = line.get("objects", {"bbox": (), "segmentation": ()})
+    kinds = {"label": line["labels"], "usage": line.get("usage"), "shape": objects["bbox"]}
+    return {kind for kind, value in kinds.items() if value} | ({"outline"} if any(objects["segmentation"]) else set())
+
+
+def _line(said: Mapping[str, Any]) -> bytes:
+    return orjson.dumps(said, option=orjson.OPT_APPEND_NEWLINE)
 
 
 def row(image: AnnotatedImage, facts: DatasetFacts, says: Set[str]) -> dict[str, Any]:

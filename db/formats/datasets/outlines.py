@@ -1,6 +1,6 @@
 """Numbers of shapes, as files have them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from db.formats import shapes
 from db.formats.shapes import Polygon, Shape
@@ -17,6 +17,13 @@ def coordinates(polygon: Polygon) -> Iterator[float]:
     for point in polygon.points:
         yield short(point.x)
         yield short(point.y)
+
+
+def around(box: Sequence[float]) -> list[float]:
+    """The outline of a box by its corner and size, closed, as polygons here are not: so it is known for a box."""
+    left, top, width, height = box
+    right, bottom = left + width, top + height
+    return [left, top, right, top, right, bottom, left, bottom, left, top]
 
 
 def corner_and_size(shape: Shape) -> list[float]:

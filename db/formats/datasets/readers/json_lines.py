@@ -18,6 +18,7 @@ from db.errors import Invalid
 from db.formats import json_values, names, shapes
 from db.formats.annotations import ATTRIBUTES, ParsedAnnotation
 from db.formats.datasets import usages
+from db.formats.datasets.outlines import around
 from db.formats.datasets.readers import values
 from db.formats.datasets.readers.labels_csv import meanings
 from db.formats.datasets.readers.lines import TOO_LONG, byte_lines, refuse_what_is_not_utf8
@@ -30,6 +31,7 @@ SUFFIXES: Final = (".jsonl", ".ndjson")
 MARK: Final = b"\xef\xbb\xbf"
 FIELDS: Final = {name: name if name == "pose" else f"is{name.title()}" for name in ATTRIBUTES}
 OBJECT_LABELS: Final = ("categories", "category", "labels", "label", "classes", "class")
+NAMELESS: Final = ([0, 0, 0, 0], "")  # stands for no box: it gives the columns their types
 # What is said of a label of the image, and in which column.
 OF_LABELS: Final = {"confidence": "confidence", "labeledBy": "labeledby", "labeledAt": "labeledat"}
 
@@ -131,8 +133,8 @@ def _items(item: Mapping[str, Any], said: Mapping[str, Any]) -> Iterator[Mapping
         names_ = next((objects[name] for name in OBJECT_LABELS if isinstance(objects.get(name), list)), None)
         others = map(objects.get, ("segmentation", "confidence", "labeled_by", "labeled_at"))
         columns = (each if isinstance(each, list) else [] for each in (boxes, names_, *others))
-        for found in zip_longest(*columns):
-            yield dict(zip(("xywh", "label", "outline", "confidence", "labeledBy", "labeledAt"), found, strict=True))
+        keys = ("xywh", "label", "outline", "confidence", "labeledBy", "labeledAt")
+        yield from (dict(zip(keys, each, strict=True)) for each in zip_longest(*columns) if each[:2] != NAMELESS)
     elif isinstance(objects, list):
         for each in objects:
             yield {**each, "xywh": each.get("bbox"), "bbox": None} if isinstance(each, dict) else {}
@@ -185,8 +187,8 @@ def _shape(item: Mapping[str, Any]) -> Shape | None:
         if not isinstance(shape, dict):
             raise Invalid(f"`shape` must be a JSON object, and is {quoted(shape)}.")
         return shapes.from_json(shape)
-    outline = item.get("outline")
-    if isinstance(outline, list) and outline:
+    outline, box = item.get("outline"), item.get("xywh")
+    if isinstance(outline, list) and outline and not _is_around(outline, box):
         numbers = [values.number(each, "segmentation") for each in outline]
         if len(numbers) % 2:
             raise Invalid("`segmentation` must have pairs of numbers, and has an odd number of them.")
@@ -199,3 +201,9 @@ def _shape(item: Mapping[str, Any]) -> Shape | None:
             left, top, right, bottom = (values.number(each, "bbox") for each in box)
             return BoundingBox(left, top, *((right, bottom) if name == "bbox" else (left + right, top + bottom)))
     return None
+
+
+def _is_around(outline: list[Any], box: Any) -> bool:
+    """Whether an outline is no more than that of its box, closed."""
+    is_box = isinstance(box, list) and len(box) == 4 and all(isinstance(each, int | float) for each in box)
+    return is_box and outline == around(box)
