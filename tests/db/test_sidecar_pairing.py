@@ -1,12 +1,15 @@
 """Which sidecar belongs to which image: next to the image, in a directory for labels, in any form of Unicode."""
 
+from collections.abc import Mapping, Sequence
 from unicodedata import normalize
 
 import pytest
 
+from db.formats.datasets.readers import READERS
 from db.formats.sidecars.pairing import sidecar_stems
 from db.postgres.engine import Database
 from tests.db import dataset_fixture
+from tests.db.dataset_files import read
 from tests.db.dataset_fixture import DatasetFixture, counted
 from tests.memory_store import MemoryStore
 
@@ -14,7 +17,7 @@ VOC_FILE = (
     "<annotation><object><name>cat</name>"
     "<bndbox><xmin>1</xmin><ymin>1</ymin><xmax>5</xmax><ymax>5</ymax></bndbox></object></annotation>"
 )
-NFC, NFD = normalize("NFC", "café"), normalize("NFD", "café")
+NFC, NFD, MIXED = normalize("NFC", "éclairé"), normalize("NFD", "éclairé"), "éclair" + normalize("NFD", "é")
 
 
 @pytest.mark.parametrize(
@@ -89,6 +92,42 @@ async def test_names_that_differ_in_their_form_alone_have_each_its_own_sidecar(
     assert await dataset.labels() == {image.format(NFC): ["composed"], image.format(NFD): ["decomposed"]}
     assert job["ignored"] == 0
     assert counted(await dataset.sync())
+
+
+@pytest.mark.parametrize(
+    ("images", "sidecars", "pairs"),
+    [
+        ((NFC, NFD), (NFC,), {NFC: NFC}),
+        ((NFC, NFD), (NFD,), {NFD: NFD}),
+        ((NFC,), (NFC, NFD), {NFC: NFC}),
+        ((NFD,), (NFC, NFD), {NFD: NFD}),
+        ((MIXED,), (NFC, NFD), {}),
+        ((NFC, NFD), (MIXED,), {}),
+        ((MIXED,), (NFD,), {MIXED: NFD}),
+        ((NFC, MIXED), (NFC, NFD), {NFC: NFC}),
+    ],
+)
+async def test_a_sidecar_is_given_to_no_image_whose_name_is_written_otherwise_if_it_may_be_that_of_another(
+    dataset: DatasetFixture, images: Sequence[str], sidecars: Sequence[str], pairs: Mapping[str, str]
+) -> None:
+    """The readers of imports pair in the same way."""
+    forms = {NFC: "composed", NFD: "decomposed", MIXED: "mixed"}
+    for form in images:
+        dataset.put(f"images/{form}.jpg")
+    for form in sidecars:
+        dataset.put(f"labels/{form}.txt", forms[form])
+    job = await dataset.sync()
+    expected = {f"images/{form}.jpg": [forms[pairs[form]]] if form in pairs else [] for form in images}
+    assert await dataset.labels() == expected
+    unused = sorted(f"labels/{form}.txt" for form in sidecars if form not in pairs.values())
+    by_reason = await dataset.ignored(job["id"])
+    assert sorted(path for _, paths in by_reason.values() for path in paths) == unused
+    files = {f"images/{form}.jpg": "" for form in images} | {f"labels/{form}.txt": forms[form] for form in sidecars}
+    records, problems = read(READERS["IMAGE_TEXT"], files, "IMAGE_CLASSIFICATION")
+    assert problems == []
+    found = {each.path: [label.label for label in each.annotations or ()] for each in records if each.has_suffix}
+    assert found == expected
+    assert sorted(each.location for each in records if not each.has_suffix) == unused
 
 
 async def test_images_of_one_name_share_a_sidecar_and_each_may_have_its_own(dataset: DatasetFixture) -> None:

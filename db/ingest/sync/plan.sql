@@ -9,28 +9,33 @@ WITH included AS (
 SELECT count(*) AS count, min(path) AS first FROM included
 
 -- name: pair
--- To each image that is taken the nearest of its sidecars; of two whose names differ in their form of Unicode alone, the
--- one in the image's form.
+-- To each image that is taken the nearest of its sidecars: one whose name is written like its own, or in another form of
+-- Unicode, if neither images nor sidecars have that name in several forms.
+WITH named AS NOT MATERIALIZED (
+    SELECT path, sidecar, etag, modified_at, reason, key, composed(key) AS nfc, n
+    FROM sync_object, unnest(keys) WITH ORDINALITY AS k (key, n) WHERE job_id = $1
+), ambiguous AS (
+    SELECT nfc FROM named WHERE octet_length(key) <> char_length(key) GROUP BY nfc, sidecar HAVING min(key) <> max(key)
+)
 INSERT INTO sync_sidecar (job_id, path, sidecar_path, sidecar_etag)
 SELECT DISTINCT ON (image.path) $1, image.path, sidecar.path, sidecar.etag
-FROM (SELECT path, key, n FROM sync_object, unnest(keys) WITH ORDINALITY AS k (key, n)
-      WHERE job_id = $1 AND NOT sidecar AND reason IS NULL) image
-JOIN (SELECT path, etag, modified_at, key FROM sync_object, unnest(keys) AS k (key) WHERE job_id = $1 AND sidecar) sidecar
-     USING (key)
-ORDER BY image.path, n, (composed(image.path) = image.path) <> (composed(sidecar.path) = sidecar.path),
-         sidecar.path, sidecar.modified_at DESC, sidecar.etag
+FROM named image JOIN named sidecar USING (nfc) LEFT JOIN ambiguous USING (nfc)
+WHERE NOT image.sidecar AND image.reason IS NULL AND sidecar.sidecar
+  AND (image.key = sidecar.key OR ambiguous.nfc IS NULL)
+ORDER BY image.path, image.n, image.key <> sidecar.key, sidecar.path, sidecar.modified_at DESC, sidecar.etag
 
 -- name: ignored
 -- How many images are passed over for each reason, by suffix if that is the reason, and how many sidecars belong to
--- none, with the first $2 of each.
+-- none, with the first $2 of each. One is overridden where an image of its name has another.
 WITH image AS (
-    SELECT key FROM sync_object, unnest(keys) AS k (key) WHERE job_id = $1 AND NOT sidecar AND reason IS NULL
+    SELECT composed(key) AS nfc FROM sync_sidecar s JOIN sync_object o USING (job_id, path), unnest(keys) AS k (key)
+    WHERE job_id = $1 AND NOT o.sidecar
 ), unused AS (
     SELECT path, keys, reason FROM sync_object o
     WHERE job_id = $1 AND sidecar
       AND NOT EXISTS (SELECT FROM sync_sidecar s WHERE s.job_id = $1 AND s.sidecar_path = o.path)
 ), overridden AS (
-    SELECT DISTINCT path FROM unused, unnest(keys) AS k (key) JOIN image USING (key)
+    SELECT DISTINCT path FROM unused, unnest(keys) AS k (key) JOIN image ON nfc = composed(key)
 ), passed AS (
     SELECT path, reason FROM sync_object WHERE job_id = $1 AND NOT sidecar AND reason IS NOT NULL
     UNION ALL

@@ -23,19 +23,22 @@ TABLES: Final = """
     PRAGMA synchronous = OFF;
     CREATE TABLE label (position INTEGER PRIMARY KEY, path TEXT, used INTEGER DEFAULT 0);
     CREATE TABLE key (key TEXT, exact TEXT, position INTEGER, PRIMARY KEY (key, exact));
-    CREATE TABLE other (image TEXT, position INTEGER);
+    CREATE TABLE other (image TEXT, exact TEXT, position INTEGER);
     CREATE TABLE listed (name TEXT, path TEXT, usage TEXT);
     CREATE INDEX of_name ON listed (name);
 """
 LABEL: Final = """
-    SELECT position, path, exact = ? FROM label JOIN key USING (position) WHERE key = ? ORDER BY 3 DESC, 1 LIMIT 1
+    SELECT position, path, exact = ?, count(*) OVER () FROM label JOIN key USING (position) WHERE key = ?
+    ORDER BY 3 DESC, 1 LIMIT 1
 """
 OTHERS: Final = """
-    SELECT image, CASE WHEN used = 0 THEN path END FROM other JOIN label USING (position) ORDER BY other.rowid
+    UPDATE label SET used = 2 WHERE used = 0
+        AND position IN (SELECT position FROM other GROUP BY position HAVING min(exact) = max(exact))
 """
-UNUSED: Final = """
-    SELECT path FROM label WHERE used = 0 AND position NOT IN (SELECT position FROM other) ORDER BY position
+OF_OTHERS: Final = """
+    SELECT image, CASE WHEN used = 2 THEN path END FROM other JOIN label USING (position) ORDER BY other.rowid
 """
+UNUSED: Final = "SELECT path FROM label WHERE used = 0 ORDER BY position"
 
 
 class Pair(NamedTuple):
@@ -62,25 +65,27 @@ class Pairing:
             self._connection.execute("DELETE FROM label WHERE position = ?", (row.lastrowid,))
 
     def pairs(self, images: Iterable[str]) -> Iterator[Pair]:
-        """Each image with its label file; then those whose names are composed otherwise, unless it is another's, and
-        label files without an image."""
+        """Each image with its label file; then those whose names are composed otherwise, unless it is another's or may
+        be, and label files without an image."""
         for image in images:
-            position, label, is_exact = self._label_of(image)
-            if label is None or is_exact:
+            position, label, other = self._label_of(image)
+            if other is None:
                 self._connection.execute("UPDATE label SET used = 1 WHERE position = ?", (position,))
                 yield Pair(image, label)
             else:
-                self._connection.execute("INSERT INTO other VALUES (?, ?)", (image, position))
-        yield from (Pair(image, label) for image, label in self._connection.execute(OTHERS))
+                self._connection.execute("INSERT INTO other VALUES (?, ?, ?)", (image, other, position))
+        self._connection.execute(OTHERS)
+        yield from (Pair(image, label) for image, label in self._connection.execute(OF_OTHERS))
         yield from (Pair(None, label) for (label,) in self._connection.execute(UNUSED))
 
-    def _label_of(self, image: str) -> tuple[int | None, str | None, bool]:
-        """The position of its label file, its path, and whether both names are composed alike."""
+    def _label_of(self, image: str) -> tuple[int | None, str | None, str | None]:
+        """The position of its label file and its path; and the image's key, if both names are composed otherwise. Of
+        several such files none is the image's."""
         for key, exact in zip(image_keys(image), exact_image_keys(image), strict=True):
-            row = self._connection.execute(LABEL, (exact, key)).fetchone()
-            if row is not None:
-                return row[0], row[1], bool(row[2])
-        return None, None, False
+            position, path, is_exact, count = self._connection.execute(LABEL, (exact, key)).fetchone() or (None,) * 4
+            if is_exact or count == 1:
+                return position, path, None if is_exact else exact
+        return None, None, None
 
     def add_usage(self, path: str, usage: Usage) -> None:
         """What a list of images says of one, by its path or only the end of that, with or without the suffix."""
