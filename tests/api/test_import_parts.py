@@ -226,6 +226,32 @@ async def test_what_is_canceled_counts_until_the_urls_of_a_bucket_have_expired(
         assert "errors" not in await script.answer(REQUEST_UPLOADS, files=[upload_input("a.png", bytes(100))])
 
 
+@pytest.mark.parametrize("kind", ["local", "s3"])
+async def test_what_is_refused_counts_until_the_urls_of_a_bucket_have_expired_and_its_key_gets_another_url(
+    database: Database,
+    database_url: str,
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
+    kind: str,
+) -> None:
+    good = image_bytes()
+    large, limit = upload_input("a.png", good + bytes(60)), 2 * len(good) + 60  # of which one token has half
+    monkeypatch.setenv("LABELGRAPH_LIMIT_STAGED", str(2 * limit))
+    async with open_staged_uploads(kind, request, database, database_url, tmp_path) as script:
+        [old] = await script.request(large)
+        assert await script.refused(upload_input("a.png", good)) == ["CONFLICT"]
+        assert (await script.put(old, bytes(large["size"]))).status_code == 200
+        assert await script.codes("a.png") == ["UNSUPPORTED_FORMAT"]
+        is_refused = "errors" in await script.answer(REQUEST_UPLOADS, files=[large])
+        assert is_refused == (kind == "s3"), "both would be more than it may be"
+        if kind == "s3":
+            [new] = await script.request(upload_input("a.png", good))
+            await script.put(new, good)
+            assert (await script.put(old, bytes(large["size"]))).status_code == 200
+            assert await script.codes("a.png") == [None]
+
+
 async def test_files_of_a_token_that_is_revoked_are_cleared_away(
     database: Database,
     database_url: str,

@@ -390,8 +390,12 @@ async def test_a_completion_writes_in_sets(database: Database) -> None:
     assert await cost(2) == await cost(150) <= 24
 
 
-async def test_a_verdict_on_an_earlier_file_does_not_end_a_later_request_of_its_key(database: Database) -> None:
-    """A completion waits after it looked; in between its key is ended, requested again and filled again."""
+@pytest.mark.parametrize("is_bucket", [False, True])
+async def test_a_verdict_on_an_earlier_file_does_not_end_a_later_request_of_its_key(
+    database: Database, is_bucket: bool
+) -> None:
+    """A completion waits after it looked; in between its key is ended, requested again and filled again. The URLs of a
+    bucket are valid until they expire."""
     work, requested = await one(database)
     good = work.files["a"]
     work.files["a"] = (good[0], b"x" * good[0].size)
@@ -400,6 +404,8 @@ async def test_a_verdict_on_an_earlier_file_does_not_end_a_later_request_of_its_
     slow = await uploads.inspect(database, stores, id, ["a"], checks=Checks(), by=ANN)
     [result] = (await work.complete(database, work.staging)).results
     assert (result.code, result.ended) == ("UNSUPPORTED_FORMAT", True)
+    if is_bucket:
+        await work.dataset.do("UPDATE upload SET expires_at = now() + interval '1 hour'")
     work.files["a"] = good
     await work.put(await work.request(database))
     [late] = (await _once(database, lambda session: uploads.complete(session, id, slow, by=ANN))).results

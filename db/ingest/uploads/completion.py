@@ -40,11 +40,11 @@ DISCARD_TIMEOUT: Final = 5.0  # seconds for which a client waits for what concer
 
 @dataclass(frozen=True, slots=True)
 class InspectedUploads:
-    """`found` under the keys, each once: an entry or a refusal, and the upload's generation when it was read."""
+    """`found` under the keys, each once: an entry or a refusal, and which request it is about."""
 
     input_path: str
     keys: tuple[str, ...]
-    found: Mapping[str, tuple[int, Entry | Result]]
+    found: Mapping[str, tuple[tuple[int, int], Entry | Result]]
 
 
 NOTHING = InspectedUploads("", (), {})
@@ -67,7 +67,7 @@ async def inspect(
     inspector = _Inspector(database, dataset_id, opened, destination.formats, known, checks)
     waiting = [rows[key] for key in unique if key in rows and rows[key].is_open]
     found = await asyncio.gather(*(inspector.inspect(position, row) for position, row in enumerate(waiting)))
-    by_key = {row.key: (row.generation, each) for row, each in zip(waiting, found, strict=True)}
+    by_key = {row.key: (row.request, each) for row, each in zip(waiting, found, strict=True)}
     return InspectedUploads(destination.input_path, unique, by_key)
 
 
@@ -194,9 +194,9 @@ def _outcome(key: str, row: Upload | None, inspected: InspectedUploads) -> Resul
         return row.refused(gone, ended=True)
     if not row.is_open:
         return Result(row.file_name, row.sample, key=key)
-    generation, found = inspected.found.get(key, (None, None))
-    # What was found out under another generation is about the file of an earlier request.
-    if found is None or generation != row.generation:
+    request, found = inspected.found.get(key, (None, None))
+    # What was found out about another request of the key is about an earlier file.
+    if found is None or request != row.request:
         return row.refused(Conflict("The upload was requested again in the meantime; complete it again."), ended=False)
     return found
 

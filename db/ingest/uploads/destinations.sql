@@ -7,12 +7,13 @@ SELECT pg_advisory_xact_lock(4, :dataset_id::bigint::int)
 
 -- name: staged_bytes
 -- Of what is requested, and neither completed, imported nor cleared away: of this token, and of all. The key of a file for
--- an import begins with the number of its token. What was canceled counts while a bucket's URL may still bring it (`cancel.sql`).
+-- an import begins with the number of its token. What was canceled or refused counts while a bucket's URL may still
+-- bring it (`cancel.sql`, `completion.sql`).
 SELECT coalesce(sum(size), 0)::bigint AS of_all,
        coalesce(sum(size) FILTER (WHERE token = (:token_id::bigint)::text), 0)::bigint AS of_token
 FROM (
     SELECT size, token_id::text FROM upload
-    WHERE dataset_id = :dataset_id AND (finished_at IS NULL OR (error_code = 'NOT_FOUND' AND expires_at > now()))
+    WHERE dataset_id = :dataset_id AND (finished_at IS NULL OR (error_code IS NOT NULL AND expires_at > now()))
     UNION ALL
     SELECT size, split_part(key, ':', 1) FROM import_upload
     WHERE dataset_id = :dataset_id AND (expires_at > now() OR sweep_at <= now()

@@ -86,6 +86,11 @@ class Upload:
     def is_open(self) -> bool:
         return self.finished_at is None
 
+    @property
+    def request(self) -> tuple[int, int]:
+        """Another one when the key is requested again after it has ended."""
+        return self.id, self.generation
+
     def all_labels(self) -> list[LabelReference]:
         return [*self.labels, *self.label_ids]
 

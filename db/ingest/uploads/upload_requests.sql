@@ -1,8 +1,10 @@
 -- name: set_aside
--- What was canceled, and what a bucket's URLs may still bring: it counts as it was, and its key goes to a new one.
+-- What has ended while a bucket's URLs may still bring it: what was canceled or refused counts as it was, and the key goes to
+-- a new upload, to which no earlier URL leads.
 UPDATE upload SET key = E'\x01' || staged
 WHERE id IN (SELECT id FROM upload WHERE dataset_id = :dataset_id AND key = ANY(:keys::text[])
-               AND error_code = 'NOT_FOUND' AND expires_at > now() ORDER BY id FOR UPDATE)
+               AND finished_at IS NOT NULL AND expires_at > now()
+               AND NOT EXISTS (SELECT FROM sample WHERE sample.id = sample_id) ORDER BY id FOR UPDATE)
 
 -- name: write
 INSERT INTO upload (dataset_id, key, file_name, size, path, staged, labels, label_ids, create_missing, on_conflict,
