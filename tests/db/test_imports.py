@@ -148,7 +148,6 @@ WRONG = {
     '{"source": "/a.png", "hard": nan}': "JSON",
     "[" * 100_000: "JSON",
     '{"source": "/' + "a" * 3000 + '.png"}': "2,048",
-    b'{"source": "/\xff.png"}': "JSON",
 }
 
 
@@ -228,6 +227,15 @@ async def test_what_is_no_manifest_at_all_fails_and_changes_nothing(importer: Im
     (importer.folder / "x.manifest").write_bytes(content)
     job = await importer.load(importer.folder / "x.manifest")
     assert (job["status"], job["error_code"]) == ("FAILED", "VALIDATION_FAILED")
+    assert await importer.dataset.changes() == []
+
+
+async def test_a_manifest_that_is_not_utf_8_is_refused_by_its_line_as_other_json_is(importer: ImportFixture) -> None:
+    importer.put("1.png")
+    path = importer.manifest({"source": "1.png", "annotation": [CAT]}, b'{"source": "/caf\xe9.png"}')
+    job = await importer.load(path)
+    assert (job["status"], job["error_code"]) == ("FAILED", "VALIDATION_FAILED")
+    assert "Line 2 is not text in UTF-8" in job["error_message"]
     assert await importer.dataset.changes() == []
 
 

@@ -61,7 +61,7 @@ def parse(text: bytes, kind: str, rule: names.LabelNameRule = "STANDARD") -> Man
     try:
         found = json_values.loads(text, notes.append)
     except orjson.JSONDecodeError:
-        raise Invalid("The line is not JSON in UTF-8.") from None
+        raise Invalid("The line is not JSON.") from None
     if not isinstance(found, dict):
         raise Invalid("The line is not a JSON object.")
     return _Reader(kind, rule, notes).read(found)

@@ -13,6 +13,7 @@ from typing import Final
 import asyncpg
 
 from db.errors import Invalid, StorageError
+from db.formats.datasets.readers.lines import refuse_what_is_not_utf8
 from db.formats.images import SUFFIXES, suffixes
 from db.formats.names import LabelNameRule, excerpt
 from db.formats.paths import suffix
@@ -77,6 +78,7 @@ class Reading:
         return len(self.rows) + len(self.warnings) + len(self.refused_usages) + len(self.refused_names)
 
     def add(self, batch: Sequence[Line]) -> None:
+        """Raises Invalid for a line that is not UTF-8: then others may be what nobody wrote."""
         for line in batch:
             if line.text is not None and not line.text.strip():
                 continue
@@ -86,6 +88,8 @@ class Reading:
                 self._stage(line)
                 self.useful += 1
             except Invalid as refused:
+                if line.text is not None:
+                    refuse_what_is_not_utf8(line.text, line.number)
                 self.skipped += 1
                 self.warnings.append((self.location(line.number), refused.message))
 
