@@ -33,6 +33,7 @@ BATCH: Final = 10_000  # listed files in a COPY
 PAUSES: Final = (0.0, 1.0, 3.0, 6.0)  # seconds; an upload writes its file first, and then its rows
 
 REFRESH: Final = f"WITH selected AS MATERIALIZED ({SQL.select_wrong_samples}) {derived_state.REFRESH}"
+DATED: Final = ("annotation", "annotation_past", "sample_past")  # what is dated by changes, unlike samples
 KEYS: Final = {
     "dataset": "id = :id",
     "label_count": "label_id = :id",
@@ -85,7 +86,8 @@ async def repair_values(session: AsyncSession, dataset_id: int) -> None:
     """Write correct values, while no other writer is at the dataset. No change is recorded: its facts stay."""
     await lock_dataset(session, dataset_id, None, exclusive=True)
     await sql.run(session, "SET LOCAL statement_timeout = 0")
-    await sql.run(session, SQL.date_annotations, dataset_id=dataset_id)
+    for table in DATED:
+        await sql.run(session, SQL.date.format(table=table), dataset_id=dataset_id)
     values = {"actor": None, "origin": None, "latest": False, "since": None}
     await sql.count(session, REFRESH, timeout=TIMEOUT, dataset_id=dataset_id, **values)
     await sql.run(session, SQL.add_missing_counts, dataset_id=dataset_id)

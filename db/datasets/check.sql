@@ -72,9 +72,17 @@ WITH derived AS MATERIALIZED (
                         ('labeled_at', CASE WHEN labeled_at IS NULL THEN 'null' WHEN isfinite(labeled_at) THEN 'set'
                                             ELSE labeled_at::text END, author)) value
     UNION ALL
-    SELECT 'annotation', a.id, NULL, 'annotation ' || a.id, 'labeled_at', a.labeled_at::text, c.at::text
-    FROM annotation a JOIN change c ON c.dataset_id = a.dataset_id AND c.revision = a.since
-    WHERE a.dataset_id = :dataset_id AND NOT isfinite(a.labeled_at)
+    SELECT relation, dated.id, NULL, subject, 'labeled_at', labeled_at::text, c.at::text
+    FROM (SELECT 'annotation' AS relation, id, 'annotation ' || id AS subject, labeled_at, since
+          FROM annotation WHERE dataset_id = :dataset_id
+          UNION ALL
+          SELECT 'annotation_past', id, 'annotation ' || id || ' since revision ' || since, labeled_at, since
+          FROM annotation_past WHERE dataset_id = :dataset_id
+          UNION ALL
+          SELECT 'sample_past', id, 'sample ' || id || ' since revision ' || since, labeled_at, since
+          FROM sample_past WHERE dataset_id = :dataset_id) dated
+    JOIN change c ON c.dataset_id = :dataset_id AND c.revision = since
+    WHERE NOT isfinite(labeled_at)
     UNION ALL
     SELECT 'version', v.id, NULL, 'version ' || v.name, value.*
     FROM version v
@@ -111,11 +119,11 @@ WHERE s.dataset_id = :dataset_id
       IS DISTINCT FROM (d.label_ids, d.state, d.state = 'LABELED', d.state = 'LABELED', true, d.suggestion_confidence,
                         d.suggestion_margin, d.suggestion_entropy, d.suggestion_disagreement, d.suggestion_conflict)
 
--- name: date_annotations
--- Those that an import dated ±infinity, by the change that wrote them.
-UPDATE annotation SET labeled_at = c.at FROM change c
-WHERE annotation.dataset_id = :dataset_id AND NOT isfinite(annotation.labeled_at)
-  AND c.dataset_id = annotation.dataset_id AND c.revision = annotation.since
+-- name: date
+-- Rows of a table that an import dated ±infinity, by the change that wrote them.
+UPDATE {table} dated SET labeled_at = c.at FROM change c
+WHERE dated.dataset_id = :dataset_id AND NOT isfinite(dated.labeled_at)
+  AND c.dataset_id = :dataset_id AND c.revision = dated.since
 
 -- name: add_missing_counts
 INSERT INTO label_count (label_id) SELECT id FROM label WHERE dataset_id = :dataset_id ON CONFLICT DO NOTHING

@@ -141,6 +141,27 @@ async def test_a_wrong_value_is_found_and_repaired(dataset: DatasetFixture, mess
     assert (await dataset.changes(), await dataset.rows(past)) == (changes, [kept])
 
 
+async def test_what_was_replaced_is_dated_by_the_change_that_wrote_it_where_its_time_is_infinite(
+    dataset: DatasetFixture,
+) -> None:
+    await published(dataset)
+    how, selection = LabelWith(labels=["dog"], mode="SET"), Selection(ids=[1])
+    relabel = partial(label, dataset_id=dataset.dataset_id, selection=selection, how=how, by=ANN)
+    await write(dataset.database, relabel, Labelled)
+    await dataset.do("UPDATE annotation_past SET labeled_at = 'infinity'")
+    await dataset.do("UPDATE sample_past SET labeled_at = '-infinity'")
+    found = await open_messages(dataset)
+    assert [message.partition(",")[0] for message in found] == [
+        "annotation 1 since revision 1: labeled_at is infinity",
+        "sample 1 since revision 1: labeled_at is -infinity",
+    ]
+    assert await open_messages(dataset, repair=True) == []
+    assert await checked(dataset) == []
+    [first] = await dataset.rows("SELECT at FROM change WHERE revision = 1")
+    past = "SELECT labeled_at FROM annotation_past UNION ALL SELECT labeled_at FROM sample_past"
+    assert [row["labeled_at"] for row in await dataset.rows(past)] == [first["at"]] * 2
+
+
 async def test_what_is_repaired_is_said(dataset: DatasetFixture) -> None:
     await labelled(dataset)
     await dataset.do("UPDATE dataset SET total = 7")
