@@ -10,6 +10,7 @@ import asyncpg
 import orjson
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from db.formats.names import storable
 from db.jobs.queue import LONG_TIMEOUT, Claim
 from db.postgres import sql
 from db.postgres.engine import Database
@@ -18,6 +19,7 @@ from db.postgres.outages import is_rolled_back, retry
 SQL: Final = sql.load(__file__, "jobs.sql")
 MAX_WARNINGS = 10_000  # kept of one job
 MAX_EXAMPLES: Final = 10  # kept of one kind of notices
+MAX_PATH, MAX_MESSAGE = 1_100, 1_500  # bytes: an entry of an index has both, and at most 2,704
 COUNTS: Final = (
     *("skipped", "added", "updated", "removed", "moved", "labeled"),
     *("matched", "kept", "missing", "beyond"),
@@ -92,17 +94,30 @@ async def in_batch(database: Database, job: Claim, work: Callable[[Batch], Await
     return await retry(transaction, is_rolled_back)
 
 
+def _text(text: str, most: int) -> str:
+    """As it can be stored, and at most so many bytes of it."""
+    return storable(text).encode()[:most].decode(errors="ignore")
+
+
 async def _write(batch: Batch, job: Claim) -> None:
-    """Write the warnings, counters and checkpoint of a batch, under the epoch of the claim."""
+    """Write the warnings, counters and checkpoint of a batch, under the epoch of the claim. Whatever a file or a model
+    said, its text can be stored: a warning makes no job fail."""
     warnings = [(None, path, message, 1) for path, message in batch.warnings]
     warnings += map(astuple, batch.label_warnings.values())
     if warnings:
         names, paths, messages, counts = map(list, zip(*warnings, strict=True))
-        values = {"names": names, "paths": paths, "messages": messages, "counts": counts}
+        values = {
+            "names": [name and _text(name, MAX_PATH) for name in names],
+            "paths": [_text(path, MAX_PATH) for path in paths],
+            "messages": [_text(message, MAX_MESSAGE) for message in messages],
+            "counts": counts,
+        }
         await sql.run(batch.connection, SQL.warn, job_id=job.id, **values, max_warnings=MAX_WARNINGS)
     if batch.notices:
         values = {"kinds": list(batch.notices), "counts": [count for count, _ in batch.notices.values()]}
-        values["examples"] = [orjson.dumps(examples).decode() for _, examples in batch.notices.values()]
+        values["examples"] = [
+            orjson.dumps(list(map(storable, examples))).decode() for _, examples in batch.notices.values()
+        ]
         await sql.run(batch.connection, SQL.notice, job_id=job.id, **values, most=MAX_EXAMPLES)
     for effect, examples in batch.examples.items():
         if examples:

@@ -12,7 +12,7 @@ import pytest
 from db import jobs
 from db.errors import Invalid, NotFound, StorageError
 from db.ingest import job_requests
-from db.jobs import Batch, Claim, Fenced, queue
+from db.jobs import Batch, Claim, Fenced, LabelWarning, queue
 from db.postgres import sql
 from db.postgres.engine import Database
 from db.postgres.outages import DatabaseUnavailable
@@ -160,6 +160,28 @@ async def test_counters_warnings_and_checkpoint_commit_together_or_not_at_all(da
     assert (row["added"], row["progress"], row["attempts"]) == (4, 0.5, 0)
     assert job.checkpoint == {"at": 1}
     assert await dataset.warnings(job.id) == [("a.png", "odd")]
+
+
+async def test_whatever_a_warning_says_it_is_written(dataset: DatasetFixture) -> None:
+    job = await claimed(dataset)
+    said, written = "a\x00b \ud800 \u202e", "a\\x00b \\ud800 \u202e"
+    long = "".join(map(chr, range(0x4E00, 0x9000)))
+
+    async def work(batch: Batch) -> None:
+        batch.warn(said, said)
+        batch.warn(long, long)
+        batch.warn_label(LabelWarning(said, said, f"{said}!", 2))
+        batch.notice("CONTENT", said)
+
+    for _ in range(2):
+        await jobs.in_batch(dataset.database, job, work)
+    rows = await dataset.rows("SELECT name, path, message, count FROM job_warning ORDER BY id")
+    assert tuple(rows[0]) == (None, written, written, 1)
+    assert all(0 < len(text) < len(long) and long.startswith(text) for text in (rows[1]["path"], rows[1]["message"]))
+    assert list(map(tuple, rows[2:])) == [(written, written, f"{written}!", 4)]
+    assert [tuple(row) for row in await dataset.rows("SELECT count, examples FROM import_notice")] == [
+        (2, [written, written])
+    ]
 
 
 async def test_an_outdated_claim_can_do_nothing(dataset: DatasetFixture) -> None:
