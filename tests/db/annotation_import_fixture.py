@@ -1,6 +1,7 @@
 """A dataset and files of other tools, for tests of imports."""
 
 import json
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,12 +12,16 @@ from db.errors import DomainError
 from db.formats.images import DEFAULT_LIMITS, ImageLimits
 from db.ingest import imports, job_requests
 from db.ingest.imports import Options
+from db.postgres.engine import Database
 from db.storage import Stores
 from db.storage.locations import AllowedLocations
 from db.storage.s3 import S3
+from tests.db import dataset_fixture
 from tests.db.dataset_fixture import WORKER, DatasetFixture, image_bytes
 
 COUNTS = ("scanned", "added", "updated", "labeled", "skipped", "matched", "kept", "missing", "beyond")
+# Labels and boxes for an image of 100 × 80 pixels.
+BEYOND = [("cat", [-10.0, 10, 30, 20]), ("dog", [10.0, 10, 20, 20]), ("cat", [90.0, 70, 10.4, 10.4])]
 
 
 @dataclass(slots=True)
@@ -90,3 +95,36 @@ class AnnotationImports:
 def counted(job: dict[str, Any]) -> dict[str, int]:
     """The counts that are not 0."""
     return {name: job[name] for name in COUNTS if job[name]}
+
+
+async def annotation_imports(database: Database, folder: Path) -> AnnotationImports:
+    (folder / "images").mkdir(parents=True)
+    return AnnotationImports(await dataset_fixture.local(database, folder / "images"), folder)
+
+
+async def everything(importer: AnnotationImports) -> list[Any]:
+    tables = ("dataset", "source", "sample", "label", "annotation", "change", "sample_past")
+    return [await importer.dataset.rows(f"SELECT * FROM {table} ORDER BY 1, 2") for table in tables]
+
+
+def coco(*images: tuple[str, list[tuple[str, list[float]]]], size: tuple[int, int] = (100, 80)) -> dict[str, Any]:
+    """A COCO file: of each image its name, and labels with boxes."""
+    names = sorted({label for _, objects in images for label, _ in objects})
+    return {
+        "images": [
+            {"id": number, "file_name": name, "width": size[0], "height": size[1]}
+            for number, (name, _) in enumerate(images)
+        ],
+        "categories": [{"id": number, "name": name} for number, name in enumerate(names)],
+        "annotations": [
+            {"id": n, "image_id": number, "category_id": names.index(label), "bbox": box}
+            for n, (number, label, box) in enumerate(
+                (number, *each) for number, (_, objects) in enumerate(images) for each in objects
+            )
+        ],
+    }
+
+
+def pack(folder: Path, kind: str) -> Path:
+    form = {"zip": "zip", "tar": "tar", "tar.gz": "gztar"}[kind]
+    return Path(shutil.make_archive(f"{folder}-packed", form, folder))

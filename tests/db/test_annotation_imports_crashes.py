@@ -13,10 +13,9 @@ from db.ingest import imports
 from db.postgres.engine import Database
 from db.storage.locations import AllowedLocations
 from tests.db import dataset_fixture
-from tests.db.annotation_import_fixture import AnnotationImports, counted
+from tests.db.annotation_import_fixture import AnnotationImports, counted, pack
 from tests.db.crash_injection import Crash, CrashingDatabase, CrashingStores, CrashPoint
 from tests.db.dataset_fixture import WORKER, image_bytes
-from tests.db.test_annotation_imports import pack
 
 FOLDERS = count()
 COLORS = ("red", "green", "blue", "grey", "black")

@@ -13,10 +13,8 @@ import pytest
 
 from db.formats.images import ImageLimits
 from db.postgres.engine import Database
-from tests.db import dataset_fixture
-from tests.db.annotation_import_fixture import AnnotationImports, counted
+from tests.db.annotation_import_fixture import AnnotationImports, annotation_imports, counted, everything, pack
 from tests.db.dataset_fixture import image_bytes
-from tests.db.test_annotation_imports import everything, pack
 
 Files = dict[str, bytes]
 PATHS = ("train/cat/1.png", "train/dog/2.jpg", "val/cat/3.bmp")
@@ -29,8 +27,7 @@ LABELS = {path: [path.split("/")[1]] for path in PATHS}
 
 @pytest.fixture
 async def importer(database: Database, tmp_path: Path) -> AnnotationImports:
-    (tmp_path / "images").mkdir()
-    return AnnotationImports(await dataset_fixture.local(database, tmp_path / "images"), tmp_path)
+    return await annotation_imports(database, tmp_path)
 
 
 def stored(importer: AnnotationImports) -> Files:

@@ -11,14 +11,12 @@ import pytest
 from db.formats.datasets.reading import Files
 from db.ingest.imports.files.passed_over import ReadFiles
 from db.postgres.engine import Database
-from tests.db import dataset_fixture
-from tests.db.annotation_import_fixture import AnnotationImports
+from tests.db.annotation_import_fixture import AnnotationImports, annotation_imports
 
 
 @pytest.fixture
 async def importer(database: Database, tmp_path: Path) -> AnnotationImports:
-    (tmp_path / "images").mkdir()
-    importer = AnnotationImports(await dataset_fixture.local(database, tmp_path / "images"), tmp_path)
+    importer = await annotation_imports(database, tmp_path)
     importer.put("1.png", "2.png")
     await importer.dataset.sync()
     return importer
