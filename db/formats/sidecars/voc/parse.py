@@ -222,10 +222,11 @@ def _values(element: Element) -> dict[str, float]:
     values: dict[str, float] = {}
     for child in element.children:
         text = "" if child.children else child.text
-        if not NUMBER.fullmatch(text):
+        value = float(text) if NUMBER.fullmatch(text) else math.inf
+        if not math.isfinite(value):
             said = f"'{excerpt(text)}'" if text else "empty"
             raise Wrong(f"`{child.name[:20]}` must be a number, and is {said}.", child.line)
         if child.name in values:
             raise Wrong(f"`{child.name[:20]}` occurs twice.", child.line)
-        values[child.name] = float(text)
+        values[child.name] = value
     return values
