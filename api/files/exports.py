@@ -25,11 +25,17 @@ MEDIA_TYPES: Final = {
     ".xml": "application/xml",
     ".zip": "application/zip",
 }
+REASONS: Final = {
+    403: "This URL is not valid (any more); read the job again for a new one.",
+    404: "The file is not there (any more), or not as the export has written it; export again.",
+    416: "The range begins behind the end of the file.",
+    503: "The storage or the database cannot be reached; try again.",
+}
 
 
 async def get_export(request: Request) -> Response:
     """The endpoint of /exports/{file}."""
-    return await answered(request, "/exports/{file}", _answer(request))
+    return await answered(request, "/exports/{file}", _answer(request), REASONS)
 
 
 async def _answer(request: Request) -> Response:

@@ -4,6 +4,7 @@ import re
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import ExitStack
+from types import MappingProxyType
 from typing import Final
 
 from starlette.exceptions import HTTPException
@@ -30,15 +31,17 @@ SAFE: Final = {
 }
 
 
-async def answered(request: Request, route: str, response: Awaitable[Response]) -> Response:
-    """The response, or a bare status: an `<img>` tag shows nothing else."""
+async def answered(
+    request: Request, route: str, response: Awaitable[Response], reasons: Mapping[int, str] = MappingProxyType({})
+) -> Response:
+    """The response, or a bare status: an `<img>` tag shows nothing else. `reasons`: for scripts, by status."""
     with runtime(request.scope).observer.file(route) as end:
-        answer = await _answered(response)
+        answer = await _answered(response, reasons)
         end(answer.status_code)
         return answer
 
 
-async def _answered(response: Awaitable[Response]) -> Response:
+async def _answered(response: Awaitable[Response], reasons: Mapping[int, str]) -> Response:
     more: Mapping[str, str] = {}
     try:
         return await response
@@ -52,7 +55,9 @@ async def _answered(response: Awaitable[Response]) -> Response:
         else:
             log_defect(error)
             status = 500
-    return Response(status_code=status, headers={**SAFE, **more, "cache-control": "no-store"})
+    headers = {**SAFE, **more, "cache-control": "no-store"}
+    reason = reasons.get(status)
+    return Response(reason, status_code=status, headers=headers, media_type=reason and "text/plain")
 
 
 async def identify(request: Request, path: str) -> tuple[Identity, int]:

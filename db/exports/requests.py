@@ -90,8 +90,9 @@ def _packing(dataset: Dataset, asked: Request, format_: type[Format], images: Im
     options = asked.options
     facts = DatasetFacts(dataset.name, dataset.type, (), {}, {}, images, options)
     expect_fit(asked.format, format_, facts)
-    if not MIN_FILE <= (options.max_file_bytes or DEFAULT_FILE) <= MAX_FILE:
-        message = f"`maxFileBytes` must be {MIN_FILE:,} to {MAX_FILE:,}, and is {options.max_file_bytes:,}."
+    size = options.max_file_bytes
+    if size is not None and not MIN_FILE <= size <= MAX_FILE:
+        message = f"`maxFileBytes` must be {MIN_FILE:,} to {MAX_FILE:,}, and is {size:.15g}."
         raise Invalid(message, least=MIN_FILE, most=MAX_FILE)
     is_few_files = format_.shard_suffix is not None or (format_.is_single_files and images != "INCLUDED")
     packing = options.packing or format_.packing or ("FILES" if is_few_files else "ZIP")

@@ -10,7 +10,7 @@ from db.formats.datasets.records import Options
 from schema.enums import enum_name
 from schema.inputs.filters import SampleFilter, sample_filter
 from schema.job_enums import CocoSegmentation, ExportFormat, ExportImages, ExportPacking, SeveralLabels, YoloTask
-from schema.mutations.resolver import Info, number, write
+from schema.mutations.resolver import Info, number, whole_bytes, write
 from schema.references import reference
 from schema.types.job import ExportJob
 
@@ -103,7 +103,7 @@ def options(given: ExportOptionsInput | None) -> Options:
     size = given.max_file_bytes
     return Options(
         packing=enum_name(given.packing),
-        max_file_bytes=None if size is None else int(size),
+        max_file_bytes=None if size is None else whole_bytes(size, "options.maxFileBytes"),
         has_splits=given.has_splits,
         several_labels=enum_name(given.several_labels),
         yolo_task=enum_name(given.yolo_task),

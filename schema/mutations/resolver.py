@@ -70,6 +70,13 @@ def number(id: strawberry.ID, type_name: str) -> int:
     return ids.decode(id, type_name) or 0
 
 
+def whole_bytes(size: float, name: str) -> int:
+    """A size, which may be too large for an Int."""
+    if not size.is_integer():
+        raise Invalid(f"`{name}` must be a whole number of bytes, and is {size:g}.", path=name)
+    return int(size)
+
+
 LABEL_IDS: Final = "Global ids of labels. Unlike a name, an id refers to the same label after a rename."
 
 

@@ -6,7 +6,6 @@ from typing import Any
 
 import strawberry
 
-from db.errors import Invalid
 from db.identity.urls import Links
 from db.ingest import uploads
 from db.ingest.uploads import Incoming, RequestedFile, RequestedParts, Result, Ticket, parts
@@ -21,6 +20,7 @@ from schema.mutations.resolver import (
     label_references,
     number,
     values,
+    whole_bytes,
     write,
 )
 from schema.references import reference
@@ -267,12 +267,10 @@ async def cancel_uploads(info: Info, input: CancelUploadsInput) -> CancelUploads
 )
 async def request_import_upload(info: Info, input: RequestImportUploadInput) -> RequestImportUploadPayload:
     id, by, context = number(input.dataset_id, "Dataset"), info.context.identity, info.context
-    if not input.size.is_integer():
-        raise Invalid(f"`size` must be a whole number of bytes, and is {input.size:g}.", path="size")
     requested = values(
         RequestedParts,
         input,
-        size=int(input.size),
+        size=whole_bytes(input.size, "size"),
         expiry=context.links.expiry,
         max_staged=context.limits.max_staged_bytes,
     )

@@ -184,7 +184,8 @@ async def test_nobody_fetches_what_is_not_theirs_or_over(client: Client, databas
         file["url"].replace("e=", "e=9"),
         f"{client.url}{url.path}?e={int(time.time()) + 99}&i=1&s=",
     ):
-        assert (await fetch(changed)).status_code == 403, changed
+        refused = await fetch(changed)
+        assert (refused.status_code, refused.text[:40]) == (403, "This URL is not valid (any more); read the j"[:40])
     for path in ("/exports/x", "/exports/0", f"/exports/{'9' * 30}"):
         assert (await fetch(f"{client.url}{path}?{url.query}")).status_code == 403
     confined = await token(database, name="confined", dataset_ids=[10**9])
@@ -288,7 +289,9 @@ async def test_an_output_path_that_is_none_fails_it_after_some_attempts(
         ({"format": "YOLO", "options": {"yoloTask": "DETECT"}, "images": "INCLUDED"}, "VALIDATION_FAILED"),
         ({"format": "IMAGE_FOLDER", "images": "LINKS"}, "VALIDATION_FAILED"),
         ({"options": {"hasSplits": True}}, "VALIDATION_FAILED"),
+        ({"options": {"maxFileBytes": 0}}, "VALIDATION_FAILED"),
         ({"options": {"maxFileBytes": 5}}, "VALIDATION_FAILED"),
+        ({"options": {"maxFileBytes": 1048576.5}}, "VALIDATION_FAILED"),
         ({"options": {"maxFileBytes": 1e300}}, "VALIDATION_FAILED"),
         ({"options": {"packing": "FILES"}, "images": "INCLUDED"}, "VALIDATION_FAILED"),
         (
@@ -306,3 +309,13 @@ async def test_what_makes_no_sense_starts_nothing(
         await requested(client, dataset, **input_)
     assert refused.value.codes == [code], refused.value
     assert (await client.execute(JOBS, {"id": dataset}))["dataset"]["jobs"]["nodes"] == []
+
+
+@pytest.mark.parametrize("number", ["1e999", "-1e999", "1" + "0" * 400])
+async def test_a_literal_beyond_all_numbers_is_refused(client: Client, tmp_path: Path, number: str) -> None:
+    """Variables are JSON, which has none; a literal of a document becomes infinity."""
+    dataset = await created(client, tmp_path)
+    input_ = f'datasetId: "{dataset}", format: COCO, options: {{ maxFileBytes: {number} }}'
+    with pytest.raises(Failed) as refused:
+        await client.execute(f"mutation {{ exportDataset(input: {{ {input_} }}) {{ job {{ id }} }} }}")
+    assert refused.value.codes == ["VALIDATION_FAILED"], refused.value
