@@ -156,3 +156,52 @@ test(
     }, [0, -10, 10, -10]);
   }),
 );
+
+test(
+  "what is undone, and what others do to the open image, is seen in it: shapes, its deletion, its return",
+  browser.used(async () => {
+    const { page, dialog, stage, at, drag, press, tool, saved } = await open("BloodImage_00010.jpg");
+    await stage.locator("rect.shape").first().waitFor();
+    const before = await saved("rect").count();
+    await tool("Box").click();
+    await drag(at(0.3, 0.3), at(0.4, 0.45));
+    await until(() => saved("rect").count(), before + 1);
+    await press("Control+z");
+    await until(() => saved("rect").count(), before);
+    const { dataset } = await request(
+      `{ dataset(by: { name: "shapes" }) { id samples(filter: { path: { contains: "00010" } }) { nodes { id } } } }`,
+    );
+    const [{ id }] = dataset.samples.nodes;
+    const shape = { boundingBox: { xMin: 10, yMin: 10, xMax: 50, yMax: 50 } };
+    await request("mutation ($input: AnnotateSamplesInput!) { annotateSamples(input: $input) { changedCount } }", {
+      input: { datasetId: dataset.id, samples: [{ sampleId: id, add: [{ label: "RBC", shape }] }] },
+    });
+    await until(() => saved("rect").count(), before + 1);
+    const { deleteSamples } = await request(
+      "mutation ($input: DeleteSamplesInput!) { deleteSamples(input: $input) { change { id } } }",
+      { input: { datasetId: dataset.id, select: { ids: [id] } } },
+    );
+    await dialog.getByText("This image was deleted from the dataset.").waitFor();
+    await request("mutation ($input: UndoChangeInput!) { undoChange(input: $input) { change { id } } }", {
+      input: { changeId: deleteSamples.change.id },
+    });
+    await until(() => saved("rect").count(), before + 1);
+    await page.keyboard.press("Escape");
+  }),
+);
+
+test(
+  "lines are as wide at any zoom",
+  browser.used(async () => {
+    const { stage, press } = await open();
+    const rect = stage.locator("rect.shape").first();
+    await rect.waitFor();
+    const width = () =>
+      rect.evaluate((each) => Math.round(parseFloat(getComputedStyle(each).strokeWidth) * each.getScreenCTM().a * 10) / 10);
+    assert.equal(await width(), 2);
+    await press("+", "+", "+", "+");
+    assert.equal(await width(), 2);
+    await press("0", "-", "-", "-", "-", "-", "-");
+    assert.equal(await width(), 2);
+  }),
+);

@@ -1,10 +1,11 @@
 /** An image of the list: its thumbnail, its labels, and what is suggested for it. */
-import { type MouseEvent, useEffect, useState } from "react";
+import type { MouseEvent } from "react";
 
 import { Drawing } from "./Drawing";
 import type { SuggestionDecision } from "./gql/graphql";
 import type { Card as Sample } from "./list";
 import { Chip, SuggestedChip } from "./parts";
+import { Picture } from "./Picture";
 import { type Pending, stateOf, withPending } from "./pending";
 import { type Annotation, isTurned, transformOf } from "./shapes";
 import { byLabel } from "./decisions";
@@ -71,7 +72,7 @@ export function Card({
     >
       <div className="image" style={{ height: tile }}>
         {sample.isSourceAvailable ? (
-          <Thumbnail url={sample.thumbnailUrl} refresh={refresh} />
+          <Picture src={sample.thumbnailUrl} decoding="async" refresh={refresh} />
         ) : (
           <span className="gone">{text.gone}</span>
         )}
@@ -124,31 +125,5 @@ function SuggestedShapes({ sample, suggestions, tile }: Pick<CardProps, "sample"
         ))}
       </g>
     </svg>
-  );
-}
-
-const ATTEMPTS = 10;
-let refreshed = 0;
-
-/** A thumbnail that failed is tried again: the server may be back. If its address has expired, all in view get new ones. */
-function Thumbnail({ url, refresh }: { url: string; refresh: () => void }) {
-  const [attempt, setAttempt] = useState(0);
-  const [hasFailed, setFailed] = useState(false);
-  useEffect(() => {
-    if (!hasFailed || attempt >= ATTEMPTS) return undefined;
-    const timer = setTimeout(
-      () => {
-        setFailed(false);
-        setAttempt(attempt + 1);
-        if (Date.now() - refreshed < 30_000) return;
-        refreshed = Date.now();
-        refresh();
-      },
-      1_000 * (attempt + 1),
-    );
-    return () => clearTimeout(timer);
-  }, [hasFailed, attempt]);
-  return hasFailed ? null : (
-    <img key={attempt} src={url} alt="" decoding="async" draggable={false} onError={() => setFailed(true)} />
   );
 }

@@ -429,6 +429,7 @@ function Page({ data, dataset, reread }: { data: Loaded; dataset: Dataset; rerea
           <ImageView
             list={list}
             index={opened}
+            changes={changes}
             go={(index) => {
               setOpened(index);
               selection.moveTo(index);

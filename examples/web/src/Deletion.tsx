@@ -14,7 +14,7 @@ interface DeleteImagesProps {
 }
 
 export function DeleteImages({ target, name, close }: DeleteImagesProps) {
-  const { client, dataset, mutate, text } = useWorkspace();
+  const { client, dataset, mutate, say, text } = useWorkspace();
   const [{ selects, count, expectedCount = null }] = useState(target); // what was selected when this was opened
   const [asked] = useState(name);
   const [deleteSources, setDeleteSources] = useState(false);
@@ -32,7 +32,13 @@ export function DeleteImages({ target, name, close }: DeleteImagesProps) {
 
   const remove = async () => {
     close(true);
-    for (const input of inputs) await mutate(DeleteSamplesDocument, { input });
+    let deleted = 0;
+    for (const input of inputs) {
+      const answer = await mutate(DeleteSamplesDocument, { input });
+      if (!answer?.deleteSamples) return;
+      deleted += answer.deleteSamples.deletedSampleCount;
+    }
+    say(text.imagesDeleted(deleted), "good", deleteSources ? undefined : "undo");
   };
   return (
     <Dialog title={text.deleteImages} close={() => close(false)}>

@@ -62,7 +62,7 @@ export function FileLabels({ target, name, isFocus, label, setHard, remove, chan
         choose={(chosen) => label(chosen, "ADD")}
       />
       {target === null && <p className="quiet">{text.selectFirst}</p>}
-      {target && facets?.length === 0 && <p className="quiet">{text.fileLabelsNone}</p>}
+      {target && facets?.length === 0 && <p className="quiet">{text.fileLabelsNone(name !== undefined)}</p>}
       {target && (
         <ul className="rows">
           {facets?.map(({ label: own, count: having }) => (

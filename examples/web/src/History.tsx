@@ -61,7 +61,7 @@ function Changes({
           <Action
             may={change.isUndoableByViewer && !change.undoneBy}
             reason={change.undoneBy ? text.wasUndone : dataset.viewerCan.undo ? text.cannotUndo : undefined}
-            className="small"
+            className="small once"
             label={`${change.undoneBy ? text.wasUndone : text.undo}: ${quoted(change.summary)}`}
             onClick={() => void mutate(UndoChangeDocument, { input: { changeId: change.id } })}
           >

@@ -1,5 +1,8 @@
 /** One image, large: zoom and pan, its labels, and the shapes on it, which are drawn, moved and relabelled. */
-import { type KeyboardEvent, type PointerEvent, useEffect, useRef, useState, useSyncExternalStore } from "react";
+import {
+  type CSSProperties,
+  type KeyboardEvent,
+  type PointerEvent, useEffect, useRef, useState, useSyncExternalStore } from "react";
 import { useQuery } from "urql";
 
 import { type DrawnLabel, useAnnotations } from "./annotations";
@@ -7,7 +10,8 @@ import { Confidence, Cross, Drawing, ShapeList } from "./Drawing";
 import { ImageDocument, LabelSamplesDocument, type SuggestionDecision } from "./gql/graphql";
 import { Facts, Steps } from "./ImageParts";
 import type { SampleList } from "./list";
-import { Action, Chip, Dialog, LabelBox, SuggestedChip } from "./parts";
+import { Action, Chip, Dialog, LabelBox, SuggestedChip, useLast } from "./parts";
+import { Picture } from "./Picture";
 import {
   type Annotation,
   asShown,
@@ -43,11 +47,12 @@ const ARROWS: Record<string, Spot> = {
 interface ImageViewProps {
   list: SampleList;
   index: number;
+  changes: number; // of the dataset, here or elsewhere: the image is read again
   go: (index: number) => void;
   close: () => void;
 }
 
-export default function ImageView({ list, index, go, close }: ImageViewProps) {
+export default function ImageView({ list, index, changes, go, close }: ImageViewProps) {
   const { text } = useWorkspace();
   useSyncExternalStore(list.subscribe, list.snapshot);
   useEffect(() => list.want(Math.max(0, index - 1), index + 1), [list, index]);
@@ -64,6 +69,7 @@ export default function ImageView({ list, index, go, close }: ImageViewProps) {
         <Editor
           key={sample.id}
           id={sample.id}
+          changes={changes}
           position={`${Math.min(index + 1, Math.max(1, total)).toLocaleString()} / ${total.toLocaleString()}`}
           previous={index > 0 ? () => go(index - 1) : undefined}
           next={index < total - (isHere ? 1 : 0) ? next : undefined}
@@ -75,6 +81,7 @@ export default function ImageView({ list, index, go, close }: ImageViewProps) {
 
 interface EditorProps {
   id: string;
+  changes: number;
   position: string;
   previous: (() => void) | undefined;
   next: (() => void) | undefined;
@@ -90,9 +97,20 @@ type Gesture =
 
 let lastLabel: DrawnLabel | null = null; // that of the last shape, also on the next image
 
-function Editor({ id, position, previous, next }: EditorProps) {
+function Editor({ id, changes, position, previous, next }: EditorProps) {
   const { dataset, mutate, say, text } = useWorkspace();
-  const [{ data }] = useQuery({ query: ImageDocument, variables: { id }, requestPolicy: "cache-and-network" });
+  const [{ data: answer, error }, execute] = useQuery({
+    query: ImageDocument,
+    variables: { id },
+    requestPolicy: "cache-and-network",
+  });
+  const data = useLast(error ? undefined : answer);
+  const read = () => execute({ requestPolicy: "network-only" });
+  const seen = useRef(changes);
+  useEffect(() => {
+    if (changes > seen.current) read();
+    seen.current = changes;
+  }, [changes]);
   const image = data?.node && "annotations" in data.node ? data.node : null;
   const takesShapes = dataset.type !== "IMAGE_CLASSIFICATION";
   const may = dataset.viewerCan.label;
@@ -324,7 +342,9 @@ function Editor({ id, position, previous, next }: EditorProps) {
         aria-label={
           image
             ? `${image.fileName}: ${image.labels.map(({ name }) => name).join(", ") || text.unlabelled}`
-            : text.loading
+            : data?.node === null
+              ? text.deletedMeanwhile
+              : text.loading
         }
         aria-description={takesShapes ? text.toolHelp[tool] : undefined}
         data-first
@@ -336,19 +356,23 @@ function Editor({ id, position, previous, next }: EditorProps) {
         onPointerCancel={onPointerUp}
         onDoubleClick={() => tool === "select" && fit()}
       >
+        {data?.node === null && <p className="empty">{text.deletedMeanwhile}</p>}
+        {image && !image.isSourceAvailable && <p className="empty">{text.gone}</p>}
         {image && (
           <div
             className="plane"
-            style={{
+            style={
+              {
               width: shownWidth,
               height: shownHeight,
               transform: `translate(${view.x}px, ${view.y}px) scale(${view.scale})`,
-            }}
+              "--scale": view.scale,
+            } as CSSProperties
+            }
           >
-            <img
+            <Picture
               src={image.imageUrl}
-              alt=""
-              draggable={false}
+              refresh={read}
               style={{
                 width: shownWidth || undefined,
                 height: shownHeight || undefined,

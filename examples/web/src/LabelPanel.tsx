@@ -91,7 +91,7 @@ export function LabelPanel({ apply, mayApply }: { apply: (label: FullLabel) => v
 }
 
 function EditLabel({ label, close }: { label: FullLabel; close: () => void }) {
-  const { client, dataset, mutate, text } = useWorkspace();
+  const { client, dataset, mutate, say, text } = useWorkspace();
   const [name, setName] = useState(label.name);
   const [color, setColor] = useState(colorOf(label));
   const [shortcut, setShortcut] = useState(label.shortcut ?? "");
@@ -120,6 +120,7 @@ function EditLabel({ label, close }: { label: FullLabel; close: () => void }) {
     if (wanted !== label.name) {
       const input = { labelId: label.id, name: wanted, onConflict: merging ? ("MERGE" as const) : ("ERROR" as const) };
       if (!(await mutate(RenameLabelDocument, { input }))) return;
+      if (merging) say(text.merged(label.name, wanted), "good", "undo");
     }
     close();
   };
@@ -179,7 +180,7 @@ type Impact = NonNullable<DeleteLabelsImpactMutation["deleteLabels"]>;
 
 /** The three ways to delete a label, each with what it would do, counted by the server. */
 function DeleteLabel({ label, close }: { label: FullLabel; close: () => void }) {
-  const { client, dataset, mutate, text } = useWorkspace();
+  const { client, dataset, mutate, say, text } = useWorkspace();
   const [isOpen, setOpen] = useState(false);
   const [mode, setMode] = useState<DeleteLabelMode>("LABEL_ONLY");
   const [impact, setImpact] = useState<Impact | null>(null);
@@ -200,7 +201,9 @@ function DeleteLabel({ label, close }: { label: FullLabel; close: () => void }) 
     );
   }
   const remove = async () => {
-    if (await mutate(DeleteLabelsDocument, { input: { labelIds: [label.id], mode } })) close();
+    if (!(await mutate(DeleteLabelsDocument, { input: { labelIds: [label.id], mode } }))) return;
+    say(text.labelDeleted(label.name), "good", mode === "LABEL_SAMPLES_AND_SOURCES" ? undefined : "undo");
+    close();
   };
   return (
     <fieldset>

@@ -3,6 +3,7 @@ import { useEffect, useRef } from "react";
 
 import { waiting } from "./outbox";
 import { connection } from "./session";
+import { onlyOnce } from "./parts";
 import { useStore } from "./store";
 import { useText } from "./text";
 
@@ -36,12 +37,12 @@ export function Messages({ message, close, undo }: MessagesProps) {
       <p className="unseen" role="status">
         {message?.text}
       </p>
-      <div ref={element} popover="manual" className="messages">
+      <div ref={element} popover="manual" className="messages" onClickCapture={onlyOnce}>
         {message && (
           <p key={message.at} className={message.kind}>
             <span>{message.text}</span>
             {message.offers && (
-              <button type="button" onClick={() => undo(message.offers!)}>
+              <button type="button" className="once" onClick={() => undo(message.offers!)}>
                 {text[message.offers]}
               </button>
             )}

@@ -94,6 +94,7 @@ export const english = {
   unlabelled: "no label",
   damaged: "damaged",
   gone: "the image file is gone",
+  deletedMeanwhile: "This image was deleted from the dataset.",
   // Labelling
   labelSelected: "Label the selected images",
   labelFocused: "Label the image in focus",
@@ -101,7 +102,7 @@ export const english = {
   typeLabel: "Type a label",
   create: (name: string) => `Create “${name}”`,
   fileLabels: "File labels",
-  fileLabelsNone: "The selected images have no labels.",
+  fileLabelsNone: (isOne: boolean): string => (isOne ? "This image has no labels." : "The selected images have no labels."),
   selectFirst: "Select images, or move the focus to one.",
   ofSelected: (count: number, total: number) => `${number(count)} of ${number(total)}`,
   change: "Change",
@@ -117,6 +118,7 @@ export const english = {
   deleteImages: "Delete images",
   deleteImagesAsk: (count: number, name?: string) => `Delete ${name ?? images(count)} from the dataset?`,
   deleteSources: "Also delete the image files. This cannot be undone.",
+  imagesDeleted: (count: number) => `${images(count)} deleted`,
   countChanged: (expected: number, actual: number) =>
     `Nothing was done: ${number(actual)} match now, not ${number(expected)}. Look again, and repeat it.`,
   // Suggestions
@@ -199,8 +201,10 @@ export const english = {
   merge: "Merge",
   mergeAsk: (from: string, to: string, count: number) =>
     `“${to}” exists. Merge “${from}” into it? ${images(count)} will have “${to}” instead.`,
+  merged: (from: string, to: string) => `“${from}” merged into “${to}”`,
   delete: "Delete",
   deleteLabel: (name: string) => `Delete “${name}”`,
+  labelDeleted: (name: string) => `“${name}” deleted`,
   modes: {
     LABEL_ONLY: "Only the label",
     LABEL_AND_SAMPLES: "The label, and the images that have no other",
@@ -208,9 +212,9 @@ export const english = {
   },
   impact: (affected: number, deleted: number, sources: number) =>
     [
-      `${images(affected)} lose the label`,
-      deleted > 0 && `${images(deleted)} are deleted`,
-      sources > 0 && `${number(sources)} files are deleted for good`,
+      `${images(affected)} ${affected === 1 ? "loses" : "lose"} the label`,
+      deleted > 0 && `${images(deleted)} ${deleted === 1 ? "is" : "are"} deleted`,
+      sources > 0 && `${number(sources)} ${sources === 1 ? "file is" : "files are"} deleted for good`,
     ]
       .filter(Boolean)
       .join(", ") + ".",

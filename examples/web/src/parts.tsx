@@ -1,8 +1,15 @@
 /** Small parts that several views use. */
-import { type CSSProperties, type ReactNode, useEffect, useId, useRef, useState } from "react";
+import { type CSSProperties, type MouseEvent, type ReactNode, useEffect, useId, useRef, useState } from "react";
 
 import { percent, useText } from "./text";
 import { colorOf, isLabelName, type Label, useWorkspace } from "./workspace";
+
+/** The second click of a double click on a button that changes something is none: the button may do something else by then. */
+export function onlyOnce(event: MouseEvent): void {
+  if (event.detail < 2 || !(event.target as Element).closest("button.primary, button.danger, button.once")) return;
+  event.preventDefault();
+  event.stopPropagation();
+}
 
 /** A window above the page. The browser keeps the focus in it, and Esc closes it. */
 export function Dialog({
@@ -32,6 +39,7 @@ export function Dialog({
       aria-labelledby={heading}
       onClose={close}
       onMouseDown={(event) => event.target === dialog.current && close()}
+      onClickCapture={onlyOnce}
     >
       <header>
         <h2 id={heading} title={title}>
