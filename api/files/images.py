@@ -9,6 +9,7 @@ import re
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Final, TypeVar
+from urllib.parse import urlsplit
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -88,7 +89,7 @@ async def _rendition(request: Request, image: StoredImage, store: Store, seconds
 
 async def _original(request: Request, image: StoredImage, store: Store, seconds: int) -> Response:
     media = MEDIA_TYPES[image.format]
-    if request.method == "GET":  # a link is for GET alone, and is valid no longer than our URL
+    if request.method == "GET" and not _is_of_model(request):  # a link is for GET alone, and ends with our URL
         valid = min(seconds, LINK_SECONDS)
         link = await store.download_url(image.path, media=media, seconds=max(valid, 1))
         if link is not None:
@@ -101,6 +102,12 @@ async def _original(request: Request, image: StoredImage, store: Store, seconds:
     if stored.size != image.size:  # replaced since the sync: what the etag says is not true of it
         headers |= {"cache-control": "no-store", "etag": ""}
     return await part(request, store, image.path, stored.size, headers)
+
+
+def _is_of_model(request: Request) -> bool:
+    """Whether it came to the URL by which models reach us. They need not reach the store by the URL that clients do."""
+    base = runtime(request.scope).settings.model_base_url
+    return base is not None and request.url.netloc.lower() == urlsplit(base).netloc.lower()
 
 
 async def _thumbnail(request: Request, image: StoredImage, store: Store, seconds: int) -> Response:

@@ -148,6 +148,22 @@ async def test_without_links_images_come_through_the_server(cloud: Cloud, databa
     assert (part.status_code, part.content) == (206, data[1:4])
 
 
+async def test_models_get_images_through_the_server_where_they_reach_it_by_a_url_of_their_own(cloud: Cloud) -> None:
+    """They may not reach the bucket by the URL that browsers do, as in Compose."""
+    data = image_bytes()
+    await cloud.store.write("a.png", data)
+    dataset = await cloud.dataset()
+    await cloud.synced(dataset)
+    [sample] = await cloud.samples(dataset)
+    by_name = cloud.settings.with_changes(model_base_url="http://Server:8000", hosts=("server",), worker=False)
+    async with serving(by_name) as url, httpx2.AsyncClient(base_url=url, timeout=TIMEOUT) as client:
+        path = sample["imageUrl"].removeprefix(cloud.client.url)
+        of_model = await client.get(path, headers={"host": "server:8000"})
+        of_browser = await client.get(path)
+    assert (of_model.status_code, of_model.content) == (200, data)
+    assert of_browser.status_code == 302
+
+
 async def test_deleting_with_sources_deletes_in_the_bucket(cloud: Cloud) -> None:
     for name in ("1.png", "2.png", "3.png"):
         await cloud.store.write(name, image_bytes())
