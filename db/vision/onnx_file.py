@@ -55,6 +55,8 @@ def _fields(message: memoryview) -> Iterator[tuple[int, memoryview | int]]:
     place = 0
     while place < len(message):
         key, place = _varint(message, place)
+        if key < 8:
+            raise ValueError("a field without a number, such as in zeros at the end")
         match key & 7:
             case 0:
                 value, place = _varint(message, place)

@@ -353,6 +353,6 @@ def test_other_files_are_found_wherever_a_model_names_them() -> None:
         deep = onnx_graph._bytes(1, onnx_graph._bytes(5, onnx_graph._bytes(6, deep)))
     with pytest.raises(ModelError, match="graphs in graphs"):
         expect_whole(onnx_graph._bytes(7, deep))
-    for damaged in (colors()[:cut] for cut in range(1, len(colors()) - 10, 7)):
+    for damaged in (colors() + bytes(2), *(colors()[:cut] for cut in range(1, len(colors()) - 10, 7))):
         with pytest.raises(ModelError, match="no ONNX model"):
             expect_whole(damaged)
