@@ -7,6 +7,7 @@ import pytest
 from graphql import build_schema, parse, validate
 
 from api.__main__ import parser
+from benchmarks.__main__ import BENCHMARKS
 from schema import sdl
 
 ROOT = Path(__file__).parent.parent
@@ -26,6 +27,20 @@ def test_every_command_exists(capsys: pytest.CaptureFixture[str]) -> None:
         parser().parse_args(["--help"])
     known = capsys.readouterr().out
     assert [command for command in COMMANDS if f"    {command} " not in known] == []
+
+
+@pytest.mark.parametrize("command", ["demo", "serve", "worker", "migrate", "check"])
+def test_the_table_of_commands_has_every_option(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        parser().parse_args([command, "--help"])
+    options = set(re.findall(r"--[a-z-]+", capsys.readouterr().out.partition("\n\n")[0]))
+    [row] = re.findall(rf"^\| `\./labelgraph {command} (.*?)` \|", README, re.MULTILINE)
+    assert set(re.findall(r"--[a-z-]+", row)) == options
+
+
+def test_every_benchmark_is_named() -> None:
+    for text, between in ((README, r"\|"), ((ROOT / "labelgraph").read_text(), " | ")):
+        assert f"bench [{between.join(BENCHMARKS)}]" in text
 
 
 @pytest.mark.parametrize(

@@ -118,10 +118,10 @@ def expect_examples(counts: Sequence[LabelCount]) -> None:
     """Raises Invalid unless enough labels have enough examples."""
     if sum(each.samples >= MIN_EXAMPLES for each in counts) < MIN_LABELS:
         most = sorted(counts, key=lambda each: -each.samples)
-        first = ", ".join(f"`{each.name}` {each.samples:,}" for each in most[:MAX_IN_MESSAGE])
+        first = ", ".join(f"{each.samples:,} with `{each.name}`" for each in most[:MAX_IN_MESSAGE])
         message = (
             f"The built-in model learns from at least {MIN_LABELS} labels, each of {MIN_EXAMPLES} labelled samples or "
-            f"more; label some more. The labels are of: {first or 'none'}{', …' if most[MAX_IN_MESSAGE:] else ''}."
+            f"more; label some more. There are {first or 'no labels'}{', …' if most[MAX_IN_MESSAGE:] else ''}."
         )
         named = [{"name": each.name, "sampleCount": each.samples} for each in most[:MAX_NAMED]]
         raise Invalid(message, labels=named, least=MIN_EXAMPLES)

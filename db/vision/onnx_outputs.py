@@ -109,7 +109,8 @@ def _separate(outputs: Outputs, description: ModelDescription) -> tuple[Array, A
 def _output(outputs: Outputs, name: str | None) -> Array:
     found = next(iter(outputs.values()), None) if name is None else outputs.get(name)
     if found is None:
-        raise ModelError(f"The model has no output `{name}`; it has {', '.join(map(str, outputs)) or 'none'}.")
+        names = ", ".join(f"`{each}`" for each in outputs)
+        raise ModelError(f"The model has no output `{name}`; it has {names or 'none'}.")
     if found.dtype.kind not in "fiu" or found.ndim == 0:
         raise ModelError("The model says something else than lists of numbers.")
     return found

@@ -175,7 +175,7 @@ async def test_files_that_are_missing_are_named(tmp_path: Path) -> None:
         async with open_model(path):
             pass
     path.with_suffix(".json").unlink()
-    with pytest.raises(ModelError, match=r"`model.json` cannot be read"):
+    with pytest.raises(ModelError, match=r"There is no `model.json` beside the model, which says"):
         async with open_model(path):
             pass
 

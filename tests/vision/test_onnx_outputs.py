@@ -116,7 +116,7 @@ def test_thousands_of_boxes_become_a_few_hundred() -> None:
     ("output", "outputs", "message"),
     [
         ({"kind": "CLASSIFICATION"}, {"a": np.zeros((1, 4))}, "says 4 numbers, and its description has 3"),
-        ({"kind": "CLASSIFICATION", "name": "b"}, {"a": np.zeros(3)}, "no output `b`; it has a"),
+        ({"kind": "CLASSIFICATION", "name": "b"}, {"a": np.zeros(3)}, "no output `b`; it has `a`"),
         ({"kind": "CLASSIFICATION"}, {}, "it has none"),
         ({"kind": "CLASSIFICATION"}, {"a": np.array(["x", "y", "z"])}, "something else than lists of numbers"),
         ({"format": "YOLO"}, {"a": np.zeros((1, 8, 9))}, "says 1 × 8 × 9 numbers, and 7 for each box"),
