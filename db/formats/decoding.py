@@ -36,6 +36,7 @@ log = logging.getLogger(__name__)
 ROOT: Final = Path(__file__).parents[2]
 MAX_IMAGES: Final = 1_000  # that one process decodes before it is replaced, as decoders may leak memory
 CLOCK_FACTOR: Final = 4  # time by the clock that an image may take, in times of its processor time
+MAX_KEPT: Final = 16 * 1024 * 1024  # bytes of memory that a decoder's file keeps for the next image
 PROCESS_ERRORS: Final = (TimeoutError, OSError, asyncio.IncompleteReadError)
 
 
@@ -68,7 +69,8 @@ class Decoder:
         await self.process.stdin.drain()
         status, length = RESPONSE.unpack(await self.process.stdout.readexactly(RESPONSE.size))
         result = await self.process.stdout.readexactly(length)
-        self.image.truncate(0)
+        if len(data) > MAX_KEPT:
+            self.image.truncate(0)
         return status, result
 
     async def end(self) -> int:

@@ -35,6 +35,7 @@ GONE: Final = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)  # also a link that rep
 LINKED: Final = (errno.ELOOP, errno.ENOTDIR)  # of `O_NOFOLLOW`, for a link to a file and to a directory
 T = TypeVar("T")
 READERS: Final = 4  # threads that read heads concurrently
+WHOLE: Final = 8 * 1024 * 1024  # bytes that are read at once: nearly every image, so that nothing is joined
 
 
 class ObjectLinked(ObjectChanged):
@@ -71,7 +72,7 @@ class LocalStore(Store):
         return [head.etag if isinstance(head, Head) else head for head in heads]
 
     async def read(self, path: str, *, start: int = 0, length: int | None = None) -> bytes:
-        return await self.disk.run(lambda: b"".join(self._pieces(path, start, length)))
+        return await self.disk.run(lambda: b"".join(self._pieces(path, start, length, WHOLE)))
 
     def stream(self, path: str, *, start: int = 0, length: int | None = None) -> AsyncIterator[bytes]:
         return self._in_steps(self._pieces(path, start, length))
@@ -219,12 +220,12 @@ class LocalStore(Store):
             found, etag = described(path, os.fstat(descriptor)), digest.hexdigest()
             return Head(path, size, found.modified_at, etag, found.changed_at, etag, pixels.hexdigest(), data=first)
 
-    def _pieces(self, path: str, start: int, length: int | None) -> Generator[bytes, None, None]:
+    def _pieces(self, path: str, start: int, length: int | None, most: int = CHUNK) -> Generator[bytes, None, None]:
         with self._open(path) as descriptor:
             os.lseek(descriptor, start, os.SEEK_SET)
             left = length
             while left is None or left > 0:
-                piece = os.read(descriptor, CHUNK if left is None else min(CHUNK, left))
+                piece = os.read(descriptor, most if left is None else min(most, left))
                 if not piece:
                     return
                 progress()
