@@ -30,8 +30,9 @@ from db.postgres.standbys import Positions
 OWNER = "owner"
 SWITCH_INTERVAL = 0.001  # seconds for which a thread that computes keeps the event loop waiting
 # A request with ten thousands of boxes makes a million objects, which Python would search for garbage again and again,
-# up to 100 ms each time. Objects until the youngest are searched, and how often until those that are older.
-GARBAGE = 10_000, 10, 20
+# up to 100 ms each time. Objects until the youngest are searched, and how often until those that are older: with those
+# of three searches, a search takes some milliseconds.
+GARBAGE = 10_000, 3, 60
 MAX_UNSENT = 128 * 1024  # bytes
 
 Announce = Callable[[str], Awaitable[None]]

@@ -32,7 +32,7 @@ def in_one_form(label: T) -> T:
 
 def distinct(labels: Iterable[T]) -> list[T]:
     """Names in their one form, and ids, each once."""
-    return list(dict.fromkeys(map(in_one_form, labels)))
+    return list(dict.fromkeys(map(in_one_form, dict.fromkeys(labels))))  # few, where there are many boxes
 
 
 def named(labels: Iterable[LabelReference], known: KnownLabels) -> list[str]:
