@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 
 import { makeDataset } from "../clients/api.mjs";
-import { counts, image, images, labelRow, openBrowser, picture, says, tab, until } from "./browser.mjs";
+import { counts, grid, image, images, labelRow, openBrowser, picture, says, tab, until } from "./browser.mjs";
 
 const { LABELGRAPH_CLIENTS_URL: server } = process.env;
 const PHONE = { viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true };
@@ -16,9 +16,9 @@ before(async () => {
 
 after(() => browser.close());
 
-const fits = async (page) => {
+const fits = async (page, width = PHONE.viewport.width) => {
   const widest = await page.evaluate(() => document.documentElement.scrollWidth);
-  assert.ok(widest <= PHONE.viewport.width, `${widest} pixels`);
+  assert.ok(widest <= width, `${widest} pixels`);
 };
 
 test(
@@ -68,5 +68,21 @@ test(
       await picture(page, `phone-window-${String(name).replace(/\W/g, "").toLowerCase()}`);
       await page.getByRole("dialog").getByRole("button", { name: "Close" }).first().tap();
     }
+  }),
+);
+
+test(
+  "on a screen that is zoomed in, rows of images are in sight, and the labels are a scroll away",
+  browser.used(async () => {
+    const page = await browser.open(server, { dataset: "phone", viewport: { width: 680, height: 410 } });
+    await images(page).first().waitFor();
+    const { height } = await grid(page).boundingBox();
+    assert.ok(height > 250, `${height} pixels`);
+    const label = labelRow(page, "digit-1");
+    await label.scrollIntoViewIfNeeded();
+    const { y } = await label.boundingBox();
+    assert.ok(y >= 0 && y < 410, `${y}`);
+    await fits(page, 680);
+    await picture(page, "zoomed-in");
   }),
 );
