@@ -40,9 +40,8 @@ def stem(path: str) -> str:
 
 def suffix(path: str) -> str:
     """The suffix in lower case, with its dot; empty for a name such as `.jpg` or `README`."""
-    name = path.rpartition("/")[2]
-    front, dot, end = name.rpartition(".")
-    return dot + end.lower() if front else ""
+    dot = path.rfind(".")
+    return path[dot:].lower() if dot > path.rfind("/") + 1 else ""
 
 
 def path_excerpt(path: str) -> str:

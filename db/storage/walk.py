@@ -22,7 +22,8 @@ from db.storage.objects import ALL, Page, StoredObject
 
 DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-OLDEST, NEWEST = ((each - EPOCH) // timedelta(microseconds=1) for each in (FIRST, LAST))
+MICROSECOND: Final = timedelta(microseconds=1)
+OLDEST, NEWEST = ((each - EPOCH) // MICROSECOND for each in (FIRST, LAST))
 PART: Final = re.compile(r"\.[0-9a-f]{16}\.part")  # temporary files of writers
 MAX_PART_AGE: Final = 3_600.0  # seconds since the last write to one, after which its writer was killed
 MAX_FOLLOWED: Final = 100_000  # linked directories
@@ -91,20 +92,23 @@ class Walk:
                 os.close(descriptor)
 
     def _entries(self, descriptor: int, directory: Directory) -> Iterator[StoredObject]:
+        may_have_parts = directory.root == self.root
         with os.scandir(descriptor) as entries:
             for entry in entries:
                 path = directory.prefix + entry.name
-                with suppress(FileNotFoundError):
-                    if directory.root == self.root and PART.fullmatch(entry.name):
+                try:
+                    if may_have_parts and PART.fullmatch(entry.name):
                         _remove_old_part(descriptor, entry)
-                    elif entry.is_symlink():
-                        yield from self._link(path, os.path.realpath(directory.real + entry.name))
                     elif entry.is_file(follow_symlinks=False):
                         yield described(path, entry.stat(follow_symlinks=False))
+                    elif entry.is_symlink():
+                        yield from self._link(path, os.path.realpath(directory.real + entry.name))
                     elif entry.is_dir(follow_symlinks=False):
                         self._directory(directory, entry.name)
                     else:
                         self.ignored.append((path, "NOT_A_FILE"))
+                except FileNotFoundError:
+                    continue  # removed in between
 
     def _directory(self, parent: Directory, name: str) -> None:
         """Also one whose paths are just too long, so that the first such files are listed, and reported by path."""
@@ -180,10 +184,12 @@ def path_below(path: str, root: str) -> str | None:
 
 
 def described(path: str, facts: os.stat_result) -> StoredObject:
-    modified = min(max(facts.st_mtime_ns // 1000, OLDEST), NEWEST)
+    modified = facts.st_mtime_ns // 1000
+    if not OLDEST <= modified <= NEWEST:
+        modified = min(max(modified, OLDEST), NEWEST)
     changed_at: datetime | None
     try:
         changed_at = datetime.fromtimestamp(facts.st_ctime, UTC)
     except (ValueError, OverflowError, OSError):  # the file system has nonsense
         changed_at = None
-    return StoredObject(path, facts.st_size, EPOCH + timedelta(microseconds=modified), None, changed_at)
+    return StoredObject(path, facts.st_size, EPOCH + modified * MICROSECOND, None, changed_at)

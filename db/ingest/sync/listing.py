@@ -1,13 +1,13 @@
 """First stage: what lies below the input path goes into the staging table. One batch at a time is in memory."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from functools import partial
-from hashlib import blake2b
 from typing import Final, Self
 
+from db.concurrency_limits import one_ahead
 from db.formats.images import SUFFIXES
 from db.formats.names import is_storable
 from db.formats.paths import LENGTH, path_excerpt, suffix
@@ -28,6 +28,7 @@ TOO_LONG: Final = f"The files in it have paths of more than {LENGTH} bytes."
 NOT_ALLOWED: Final = "The link leads outside the directories that this server's owner allowed; it is not followed."
 
 Found = tuple[StoredObject, Reason | None]
+Warned = tuple[str, str]  # a path and a message
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +63,7 @@ def _directories(path: str) -> Iterator[str]:
 @dataclass(slots=True)
 class Listing:
     """What was listed. `complete`: nothing can have been overlooked, so what is missing has vanished. `images`: the sum
-    of a hash of each image's path, size, times and etag, whatever their order.
+    of the images' hashes, whatever their order; each process has others.
 
     `skipped`: directories that were passed over since they were looked up. `directory`: that of the object before, and
     `above`: which one above it is passed over. `only`: nothing else is added, and nothing is passed over.
@@ -80,7 +81,7 @@ class Listing:
     above: str | None = None
     skipped: list[str] = field(default_factory=list)
     waiting: list[Found] = field(default_factory=list)
-    warnings: list[tuple[str, str]] = field(default_factory=list)
+    warnings: list[Warned] = field(default_factory=list)
 
     @property
     def fingerprint(self) -> str:
@@ -124,7 +125,7 @@ class Listing:
                 self.skipped.append(self.above)
         return self.above is None
 
-    def take(self) -> tuple[list[Found], list[tuple[str, str]]]:
+    def take(self) -> tuple[list[Found], list[Warned]]:
         """What is to be staged, and the warnings, both since this was called before."""
         found, warnings = self.waiting, self.warnings
         self.waiting, self.warnings = [], []
@@ -135,10 +136,7 @@ class Listing:
         kind = suffix(found.path)
         is_image = kind in SUFFIXES
         if is_image:
-            times = found.modified_at.timestamp(), found.changed_at and found.changed_at.timestamp()
-            facts = repr((found.path, found.size, times, found.etag))
-            hashed = int.from_bytes(blake2b(facts.encode(), digest_size=8).digest())
-            self.images = (self.images + hashed) % 2**64
+            self.images = (self.images + hash(found)) % 2**64
         reason = self.rules.reason_against(found.path)
         is_other = not is_image and kind != self.rules.sidecar
         can_be_path = is_storable(found.path) and len(found.path.encode()) <= LENGTH
@@ -182,21 +180,21 @@ async def scope_of(database: Database, dataset_id: int, rules: Rules) -> Scope:
     return Scope(prefixes, lambda directory: rules.passes_over(directory) is not None)
 
 
-async def pages_of(database: Database, dataset_id: int, store: Store, listing: Listing) -> AsyncGenerator[None, None]:
-    """Adds page after page to a listing. Directories that are passed over are listed only if the dataset knows files in
-    them: these stay samples as long as they are there."""
+async def pages_of(
+    database: Database, dataset_id: int, store: Store, listing: Listing
+) -> AsyncGenerator[tuple[list[Found], list[Warned]], None]:
+    """Adds page after page to a listing, and has what each brings. Directories that are passed over are listed only if
+    the dataset knows files in them: these stay samples as long as they are there."""
     known: list[str] = []
-    async with aclosing(_one_ahead(store.pages(await scope_of(database, dataset_id, listing.rules)))) as pages:
-        async for page in pages:
-            await asyncio.to_thread(listing.add, page)  # takes some milliseconds
-            known += await known_directories(database, dataset_id, listing)
-            yield
+    async for page in store.pages(await scope_of(database, dataset_id, listing.rules)):
+        await asyncio.to_thread(listing.add, page)  # takes some milliseconds
+        known += await known_directories(database, dataset_id, listing)
+        yield listing.take()
     if known:
         listing.only = KnownDirectories.of(known)
-        async with aclosing(_one_ahead(store.pages(listing.only.scope))) as pages:
-            async for page in pages:
-                await asyncio.to_thread(listing.add, page)
-                yield
+        async for page in store.pages(listing.only.scope):
+            await asyncio.to_thread(listing.add, page)
+            yield listing.take()
 
 
 def _end(directory: str) -> str:
@@ -233,7 +231,6 @@ async def _stage(database: Database, job: Claim, store: Store, listing: Listing,
             await batch.connection.execute(f"DELETE FROM {table} WHERE job_id = $1", job.id)
 
     async def flush() -> None:
-        found, warnings = listing.take()
         compared = [each for each, reason in found if only_differences and reason is None]
         staged = [each for each in found if not only_differences or each[1] is not None]
         columns = await asyncio.to_thread(_columns, compared)
@@ -241,20 +238,26 @@ async def _stage(database: Database, job: Claim, store: Store, listing: Listing,
 
         async def write(batch: Batch) -> None:
             batch.warnings.extend(warnings)
-            await batch.connection.copy_records_to_table("sync_object", records=records, columns=COLUMNS)
+            if records:
+                await batch.connection.copy_records_to_table("sync_object", records=records, columns=COLUMNS)
             if compared:
                 await batch.connection.execute(SQL.stage_differences, job.id, job.dataset_id, *columns)
 
         await in_batch(database, job, write)
 
     await in_batch(database, job, clear)
-    async with aclosing(pages_of(database, job.dataset_id, store, listing)) as pages:
-        async for _ in pages:
+    found: list[Found] = []
+    warnings: list[Warned] = []
+    async with aclosing(one_ahead(pages_of(database, job.dataset_id, store, listing))) as pages:
+        async for more, warned in pages:
             if only_differences and listing.has_sidecars:
                 return listing
             job.report(scanned=listing.scanned, progress=0.1 * listing.scanned / (listing.scanned + 10_000))
-            if len(listing.waiting) >= BATCH or len(listing.warnings) >= BATCH:
+            found += more
+            warnings += warned
+            if len(found) >= BATCH or len(warnings) >= BATCH:
                 await flush()
+                found, warnings = [], []
     await flush()
     return listing
 
@@ -275,22 +278,10 @@ def _columns(found: Sequence[StoredObject]) -> list[list[object]]:
     return [[getattr(each, name) for each in found] for name in ("path", "size", "modified_at", "changed_at", "etag")]
 
 
-async def _one_ahead(pages: AsyncIterator[Page]) -> AsyncGenerator[Page, None]:
-    """The pages, each of which is listed while the one before is staged."""
-    ahead = asyncio.ensure_future(anext(pages, None))
-    try:
-        while (page := await ahead) is not None:
-            ahead = asyncio.ensure_future(anext(pages, None))
-            yield page
-    finally:
-        ahead.cancel()
-        await asyncio.gather(ahead, return_exceptions=True)
-
-
 async def is_unchanged(database: Database, dataset_id: int, store: Store, rules: Rules, images: str) -> bool:
     """Whether the images, listed once more, are those of which `fingerprint` was this. Nothing is staged."""
     listing = Listing(rules)
-    async with aclosing(pages_of(database, dataset_id, store, listing)) as pages:
+    async with aclosing(one_ahead(pages_of(database, dataset_id, store, listing))) as pages:
         async for _ in pages:
-            listing.take()
+            pass
     return listing.fingerprint == images

@@ -8,13 +8,15 @@ SELECT count(*) > 0 AND count(sidecar_etag) = 0 FROM source WHERE dataset_id = $
 
 -- name: stage_differences
 -- Stages the listed images that differ from what is known, as `plan` compares them, and notes the sources of the others.
--- $1 job, $2 dataset.
+-- $1 job, $2 dataset. Each is looked up (OFFSET 0): a join would read all sources of the dataset for every batch.
 WITH listed AS (
     SELECT * FROM unnest($3::text[], $4::bigint[], $5::timestamptz[], $6::timestamptz[], $7::text[])
         WITH ORDINALITY AS o (path, size, modified_at, changed_at, etag, n)
 ), unchanged AS (
     SELECT o.n, source.id FROM listed o
-    JOIN source ON source.dataset_id = $2 AND source.path = o.path AND source.status = 'PRESENT'
+    CROSS JOIN LATERAL (
+        SELECT * FROM source WHERE dataset_id = $2 AND source.path = o.path AND status = 'PRESENT' OFFSET 0
+    ) AS source
     JOIN sample ON sample.source_id = source.id
     WHERE (source.size <> o.size OR source.modified_at <> o.modified_at OR source.changed_at <> o.changed_at
            OR source.etag <> o.etag) IS NOT TRUE
