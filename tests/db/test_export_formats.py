@@ -299,7 +299,8 @@ def test_an_image_folder_has_a_folder_for_each_label(rule: str | None, paths: li
     for name, unsplit in (("IMAGE_FOLDER", ""), ("YOLO", "train/")):
         format_, files = export(name, folder_images(), *labels, several_labels=rule, **CLASSES)
         assert sorted(files) == sorted(["train/cat~0/x.jpg", "test/a.b_~2/w.jpg", "train/Cat~3/v.jpg", *paths])
-        assert losses(format_) == {"SEVERAL_LABELS": 1, "WITHOUT_LABEL": 1}
+        renamed = {"LABEL_RENAMED": 3 + bool(paths)}
+        assert losses(format_) == {"SEVERAL_LABELS": 1, "WITHOUT_LABEL": 1, **renamed}
         _, files = export(name, folder_images(), *labels, several_labels=rule, has_splits=False, **CLASSES)
         assert ("UNSPLIT.md" in files) == (name == "YOLO")
         assert {f"{unsplit}Cat~3/v.jpg", f"{unsplit}a.b_~2/w.jpg"} <= files.keys()

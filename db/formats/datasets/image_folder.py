@@ -18,6 +18,11 @@ UNSPLIT_TEXT: Final = "Nothing is split: the folder right around an image is its
 SEVERAL_OMITTED = Loss("SEVERAL_LABELS", "Images with several labels are left out; see the option `severalLabels`.")
 SEVERAL_FIRST = Loss("SEVERAL_LABELS", "Images with several labels are only in the folder of their first label.")
 SEVERAL_COPIED = Loss("SEVERAL_LABELS", "Images with several labels are in the folder of each.")
+RENAMED = Loss(
+    "LABEL_RENAMED",
+    "Labels are folders of other names, with `~` and a number: no folder can have theirs, or another label has it in "
+    "another case.",
+)
 
 
 class ImageFolder(Format):
@@ -38,7 +43,11 @@ class ImageFolder(Format):
         elif len(labels) > 1:
             losses = {"OMIT": SEVERAL_OMITTED, "FIRST": SEVERAL_FIRST, "COPY": SEVERAL_COPIED}
             self.losses.add(losses[self.rule], image)
-        return len(labels) == 1 or (len(labels) > 1 and self.rule != "OMIT")
+        if not labels or (len(labels) > 1 and self.rule == "OMIT"):
+            return False
+        written = labels if self.rule == "COPY" else labels[:1]
+        self.losses.add(RENAMED, image, sum(self.folders[each.label] != each.label for each in written))
+        return True
 
     def image_path(self, image: AnnotatedImage) -> str:
         return self._path(image, image.confirmed[0].label)
