@@ -18,28 +18,25 @@ from db.formats.paths import stem
 IMAGE_DIRECTORIES: Final = ("images", "Images", "JPEGImages", "img", "imgs")
 LABEL_DIRECTORIES: Final = ("labels", "Labels", "annotations", "Annotations")
 EITHER: Final = "\x01"  # replaces the name of a directory for images or labels
+OTHERWISE: Final = "\x02"  # follows a name in NFC where it is written otherwise, which then follows
 
 
 def image_keys(path: str) -> list[str]:
     """What an image has in common with its sidecars, the nearest one's first."""
-    return exact_image_keys(normalize("NFC", path))
-
-
-def exact_image_keys(path: str) -> list[str]:
-    """The same of names as they are."""
     front = stem(path)
-    return [front, path, *_replaced(front, IMAGE_DIRECTORIES, [EITHER])]
+    return _with_forms([front, path, *_replaced(front, IMAGE_DIRECTORIES, [EITHER])])
 
 
 def sidecar_keys(path: str) -> list[str]:
     """What a sidecar has in common with its images."""
-    return exact_sidecar_keys(normalize("NFC", path))
-
-
-def exact_sidecar_keys(path: str) -> list[str]:
-    """The same of names as they are."""
     front = stem(path)
-    return [front, *_replaced(front, LABEL_DIRECTORIES, [EITHER])]
+    return _with_forms([front, *_replaced(front, LABEL_DIRECTORIES, [EITHER])])
+
+
+def _with_forms(keys: list[str]) -> list[str]:
+    """Equal where names are written alike; equal up to `OTHERWISE` where they are the same in NFC."""
+    forms = ((normalize("NFC", key), key) for key in keys)
+    return [key if key == form else f"{form}{OTHERWISE}{key}" for form, key in forms]
 
 
 def sidecar_stems(path: str) -> dict[str, set[str]]:

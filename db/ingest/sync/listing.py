@@ -11,7 +11,7 @@ from db.concurrency_limits import one_ahead
 from db.formats.images import SUFFIXES
 from db.formats.names import is_storable
 from db.formats.paths import LENGTH, path_excerpt, suffix
-from db.formats.sidecars.pairing import exact_image_keys, exact_sidecar_keys
+from db.formats.sidecars.pairing import image_keys, sidecar_keys
 from db.ingest.sync.options import Options
 from db.ingest.sync.rules import Ignored, Reason, Rules
 from db.jobs import Batch, Claim, in_batch
@@ -266,7 +266,7 @@ def _records(job_id: int, found: Sequence[Found], rules: Rules) -> list[tuple[ob
     records: list[tuple[object, ...]] = []
     for each, reason in found:
         is_sidecar, etag = suffix(each.path) == rules.sidecar, each.etag
-        keys = exact_sidecar_keys(each.path) if is_sidecar else exact_image_keys(each.path)
+        keys = sidecar_keys(each.path) if is_sidecar else image_keys(each.path)
         if is_sidecar:  # another etag once the dataset allows any label name: then every sidecar is read again
             etag = each.stamp if rules.label_names == "STANDARD" else f"{rules.label_names}-{each.stamp}"
         facts = (each.size, each.modified_at, etag, each.changed_at)

@@ -10,12 +10,13 @@ SELECT count(*) AS count, min(path) AS first FROM included
 
 -- name: pair
 -- To each image that is taken the nearest of its sidecars: one whose name is written like its own, or in another form of
--- Unicode, if neither images nor sidecars have that name in several forms.
+-- Unicode, if neither images nor sidecars have that name in several forms. What is before \x02 in a key is in NFC.
 WITH named AS NOT MATERIALIZED (
-    SELECT path, sidecar, etag, modified_at, reason, key, composed(key) AS nfc, n
+    SELECT path, sidecar, etag, modified_at, reason, key, split_part(key, E'\x02', 1) AS nfc, n
     FROM sync_object, unnest(keys) WITH ORDINALITY AS k (key, n) WHERE job_id = $1
 ), ambiguous AS (
-    SELECT nfc FROM named WHERE octet_length(key) <> char_length(key) GROUP BY nfc, sidecar HAVING min(key) <> max(key)
+    SELECT nfc FROM named WHERE nfc IN (SELECT nfc FROM named WHERE key <> nfc)
+    GROUP BY nfc, sidecar HAVING min(key) <> max(key)
 )
 INSERT INTO sync_sidecar (job_id, path, sidecar_path, sidecar_etag)
 SELECT DISTINCT ON (image.path) $1, image.path, sidecar.path, sidecar.etag
@@ -28,14 +29,15 @@ ORDER BY image.path, image.n, image.key <> sidecar.key, sidecar.path, sidecar.mo
 -- How many images are passed over for each reason, by suffix if that is the reason, and how many sidecars belong to
 -- none, with the first $2 of each. One is overridden where an image of its name has another.
 WITH image AS (
-    SELECT composed(key) AS nfc FROM sync_sidecar s JOIN sync_object o USING (job_id, path), unnest(keys) AS k (key)
+    SELECT split_part(key, E'\x02', 1) AS nfc
+    FROM sync_sidecar s JOIN sync_object o USING (job_id, path), unnest(keys) AS k (key)
     WHERE job_id = $1 AND NOT o.sidecar
 ), unused AS (
     SELECT path, keys, reason FROM sync_object o
     WHERE job_id = $1 AND sidecar
       AND NOT EXISTS (SELECT FROM sync_sidecar s WHERE s.job_id = $1 AND s.sidecar_path = o.path)
 ), overridden AS (
-    SELECT DISTINCT path FROM unused, unnest(keys) AS k (key) JOIN image ON nfc = composed(key)
+    SELECT DISTINCT path FROM unused, unnest(keys) AS k (key) JOIN image ON nfc = split_part(key, E'\x02', 1)
 ), passed AS (
     SELECT path, reason FROM sync_object WHERE job_id = $1 AND NOT sidecar AND reason IS NOT NULL
     UNION ALL

@@ -8,13 +8,7 @@ from typing import Final, NamedTuple
 
 from db.formats.datasets.reading import Files, Usage
 from db.formats.paths import stem, suffix
-from db.formats.sidecars.pairing import (
-    LABEL_DIRECTORIES,
-    exact_image_keys,
-    exact_sidecar_keys,
-    image_keys,
-    sidecar_keys,
-)
+from db.formats.sidecars.pairing import LABEL_DIRECTORIES, OTHERWISE, image_keys, sidecar_keys
 
 AT_ONCE: Final = 64  # label files in memory
 IMAGES: Final = frozenset({".jpg", ".jpeg", ".jfif", ".jpe", ".png", ".bmp", ".webp", ".gif", ".tif", ".tiff", ".avif"})
@@ -60,7 +54,7 @@ class Pairing:
     def add_label(self, path: str) -> None:
         """The first file of a key counts; one that has no key of its own is left out."""
         row = self._connection.execute("INSERT INTO label (path) VALUES (?)", (path,))
-        keys = [(*both, row.lastrowid) for both in zip(sidecar_keys(path), exact_sidecar_keys(path), strict=True)]
+        keys = [(key.partition(OTHERWISE)[0], key, row.lastrowid) for key in sidecar_keys(path)]
         if not self._connection.executemany("INSERT OR IGNORE INTO key VALUES (?, ?, ?)", keys).rowcount:
             self._connection.execute("DELETE FROM label WHERE position = ?", (row.lastrowid,))
 
@@ -81,10 +75,11 @@ class Pairing:
     def _label_of(self, image: str) -> tuple[int | None, str | None, str | None]:
         """The position of its label file and its path; and the image's key, if both names are composed otherwise. Of
         several such files none is the image's."""
-        for key, exact in zip(image_keys(image), exact_image_keys(image), strict=True):
-            position, path, is_exact, count = self._connection.execute(LABEL, (exact, key)).fetchone() or (None,) * 4
+        for key in image_keys(image):
+            found = self._connection.execute(LABEL, (key, key.partition(OTHERWISE)[0])).fetchone()
+            position, path, is_exact, count = found or (None,) * 4
             if is_exact or count == 1:
-                return position, path, None if is_exact else exact
+                return position, path, None if is_exact else key
         return None, None, None
 
     def add_usage(self, path: str, usage: Usage) -> None:
