@@ -121,6 +121,7 @@ WHERE s.dataset_id = :dataset_id
 
 -- name: date
 -- Rows of a table that an import dated ±infinity, by the change that wrote them.
+-- example: table = annotation
 UPDATE {table} dated SET labeled_at = c.at FROM change c
 WHERE dated.dataset_id = :dataset_id AND NOT isfinite(dated.labeled_at)
   AND c.dataset_id = :dataset_id AND c.revision = dated.since
