@@ -77,12 +77,14 @@ def welcome(settings: Settings, url: str, token: str | None, *, private: bool) -
     lines = [f"Labelgraph serves {url}/graphql"]
     if not settings.allowed_roots and not settings.s3.is_configured:
         lines.append("No directory may become a dataset yet: allow some with --allow-root DIR.")
-    if token is None:
-        lines.append("A token to begin with: ./labelgraph token create --name me --scope manage")
-    elif private:
+    if token is not None and private:
         lines.append(f"The page to label on, signed in: {url}/ui/#token={token}")
         lines.append(f"GraphiQL, signed in: {url}/graphql#token={token}")
-    else:  # a journal, or the log of a container
+    else:
+        lines.append(f"The page to label on: {url}/ui/")
+    if token is None:
+        lines.append("A token to begin with: ./labelgraph token create --name me --scope manage")
+    elif not private:  # a journal, or the log of a container
         lines.append(f"The owner's token is in {process.token_file(settings)}")
     return "\n".join(lines)
 

@@ -163,6 +163,16 @@ def test_serve_says_what_is_missing_to_begin(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize(("token", "private"), [("lg_x", False), (None, False), (None, True)])
+def test_serve_names_the_page_also_where_it_prints_no_token(token: str | None, private: bool, tmp_path: Path) -> None:
+    settings = Settings().with_changes(allowed_roots=(tmp_path,), data_dir=tmp_path)
+    said = commands.welcome(settings, "http://127.0.0.1:1", token, private=private).splitlines()
+    where = f"The owner's token is in {tmp_path / 'token'}" if token else "A token to begin with: "
+    assert said[1] == "The page to label on: http://127.0.0.1:1/ui/"
+    assert said[2].startswith(where)
+    assert len(said) == 3
+
+
 # -- what cannot be done is one sentence, without a traceback ----------------------------------------------------------
 
 COMMANDS = [("serve", "--port", "0"), ("worker",), ("migrate",), ("token", "list")]

@@ -185,3 +185,43 @@ test(
     assert.deepEqual(left, []);
   }),
 );
+
+test(
+  "what had no answer for longer than the server knows its key is sent again only if somebody says so",
+  browser.used(async () => {
+    for (const [index, name, button] of [
+      [7, "late-dropped", "Discard them"],
+      [8, "late-saved", "Save again"],
+    ]) {
+      const page = await start();
+      const connect = await cut(page);
+      await label(page, index, name);
+      await page.getByText("1 change is kept").waitFor();
+      await page.goto(`${server}/healthz`);
+      await page.evaluate(() => {
+        for (const key of Object.keys(localStorage).filter((key) => key.includes("waiting"))) {
+          const kept = JSON.parse(localStorage[key]);
+          localStorage[key] = JSON.stringify({ ...kept, at: kept.at - 86_400_000 });
+        }
+      });
+      await connect();
+      await page.goto(`${server}/ui/?dataset=outbox`);
+      const question = page.getByRole("status").getByText("1 change of");
+      await question.waitFor();
+      await picture(page, "doubtful");
+      const colors = await page.getByRole("button", { name: button }).evaluate((element) => {
+        const { color, backgroundColor } = getComputedStyle(element);
+        return [color, backgroundColor];
+      });
+      assert.notEqual(colors[0], colors[1]);
+      await label(page, index + 2, `after-${name}`); // it waits, too
+      await images(page).nth(index + 2).locator(".chip.pending").waitFor();
+      assert.ok(!(await summaries()).some((summary) => summary.includes(name)));
+      await page.getByRole("button", { name: button }).click();
+      await labelRow(page, `after-${name}`).getByText("1").waitFor();
+      await question.waitFor({ state: "detached" });
+      assert.equal(await labelRow(page, name).count(), name === "late-saved" ? 1 : 0);
+      await page.close();
+    }
+  }),
+);

@@ -94,6 +94,30 @@ test(
 );
 
 test(
+  "what changes while the figures are counted is counted after that",
+  browser.used(async () => {
+    const page = await open();
+    await until(() => suggestedCount(page), 20);
+    const held = [];
+    let isHolding = true;
+    await page.route("**/graphql", (route) => {
+      if (!isHolding || !route.request().postData()?.includes("query Facets")) return route.continue();
+      held.push(route.fetch().then((response) => () => route.fulfill({ response })));
+    });
+    await grid(page).focus();
+    await page.keyboard.press("r");
+    await until(() => held.length, 1);
+    const answer = await held[0]; // it is counted, and the page does not know yet
+    await page.keyboard.press("r");
+    await says(page, "18 images");
+    isHolding = false;
+    await answer();
+    await until(() => suggestedCount(page), 18);
+    for (const left of [19, 20]) await undo(page, left);
+  }),
+);
+
+test(
   "by mouse: one image, one label, and a selection",
   browser.used(async () => {
     const page = await open();

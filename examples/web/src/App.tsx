@@ -2,25 +2,16 @@
 import { type FormEvent, type ReactNode, useEffect, useMemo, useState } from "react";
 import { Provider, useClient, useQuery } from "urql";
 
+import { datasetOf, go, place, queryOf } from "./address";
 import { DatasetsDocument } from "./gql/graphql";
 import { Connection } from "./Messages";
 import { NewDataset } from "./NewDataset";
 import { discardKept, keptCount, resume, waiting } from "./outbox";
 import { Action, useSettled } from "./parts";
 import { note, openClient, refused, signIn, signOut, token } from "./session";
-import { remembered, Store, useStore } from "./store";
+import { remembered, useStore } from "./store";
 import { language, sentence, useText } from "./text";
 import { DatasetPage } from "./DatasetPage";
-
-/** The name of the dataset in the address: it can be linked to, and the browser goes back. */
-const readPlace = () => new URLSearchParams(location.search).get("dataset");
-const place = new Store(readPlace());
-addEventListener("popstate", () => place.set(readPlace()));
-
-export function go(dataset: string | null): void {
-  history.pushState(null, "", dataset === null ? location.pathname : `?${new URLSearchParams({ dataset })}`);
-  place.set(dataset);
-}
 
 const themes = ["light dark", "light", "dark"];
 const theme = remembered("labelgraph-theme", themes[0]!);
@@ -29,7 +20,7 @@ export function App() {
   const held = useStore(token);
   const scheme = useStore(theme);
   const spoken = useStore(language);
-  const dataset = useStore(place);
+  const dataset = datasetOf(useStore(place));
   const client = useMemo(openClient, [held]);
   useEffect(() => {
     document.documentElement.style.colorScheme = scheme;
@@ -53,7 +44,7 @@ export function Bar({ children, who }: { children?: ReactNode; who?: { name: str
         aria-label="Labelgraph"
         onClick={(event) => {
           event.preventDefault();
-          go(null);
+          go("");
         }}
       >
         <Mark />
@@ -220,7 +211,7 @@ function Datasets() {
           ))}
         </ul>
       </main>
-      {isCreating && <NewDataset close={() => setCreating(false)} created={go} />}
+      {isCreating && <NewDataset close={() => setCreating(false)} created={(created) => go(queryOf(created))} />}
     </>
   );
 }
@@ -242,10 +233,10 @@ function DatasetRows({
       {data?.datasets.nodes.map((dataset) => (
         <li key={dataset.id}>
           <a
-            href={`?${new URLSearchParams({ dataset: dataset.name })}`}
+            href={queryOf(dataset.name)}
             onClick={(event) => {
               event.preventDefault();
-              go(dataset.name);
+              go(queryOf(dataset.name));
             }}
           >
             <span className="thumbnails" aria-hidden="true">

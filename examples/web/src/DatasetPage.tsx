@@ -3,6 +3,7 @@ import type { AnyVariables, TypedDocumentNode } from "@urql/core";
 import { lazy, Suspense, useCallback, useEffect, useMemo, useRef, useState, useSyncExternalStore } from "react";
 import { useClient, useQuery } from "urql";
 
+import { go, place, type View, viewOf, withView } from "./address";
 import { Bar } from "./App";
 import {
   ANY_SUGGESTION,
@@ -10,7 +11,6 @@ import {
   filterOf,
   isNarrowed,
   NO_CONDITIONS,
-  type Order,
   ORDERS,
   TABS,
 } from "./conditions";
@@ -34,13 +34,14 @@ import { LabelPanel } from "./LabelPanel";
 import { type Card, SampleList } from "./list";
 import { Connection, type Message, Messages } from "./Messages";
 import { isApart, resume, send, takeBack, waiting } from "./outbox";
-import { Action, Dialog, useLast } from "./parts";
+import { Action, useLast } from "./parts";
 import { DecideMany, Suggestions } from "./Suggestions";
 import { SyncButton, SyncProgress } from "./Sync";
 import { useSelection } from "./selection";
 import { note } from "./session";
-import { quoted, sentence, useText } from "./text";
-import { Tabs, TILES, Tools } from "./Tools";
+import { useStore } from "./store";
+import { sentence, useText } from "./text";
+import { Keys, Tabs, TILES, Tools } from "./Tools";
 import { type Dataset, type Workspace, WorkspaceContext } from "./workspace";
 
 // What is not seen at first is loaded when it is opened.
@@ -49,6 +50,9 @@ const Versions = lazy(() => import("./Versions"));
 const Upload = lazy(() => import("./Upload"));
 const ImageView = lazy(() => import("./ImageView"));
 const Models = lazy(() => import("./Models"));
+
+const OFTEN = 300; // milliseconds from one reading to the next
+const TOGETHER = 50; // milliseconds from an answer to the event of the same change
 
 type Window = "history" | "versions" | "models" | "upload" | "delete" | "decide" | "keys";
 
@@ -96,8 +100,8 @@ function changeOf(data: unknown): ChangedFragment | undefined {
 function Page({ data, dataset, reread }: { data: Loaded; dataset: Dataset; reread: () => void }) {
   const text = useText();
   const client = useClient();
-  const [conditions, setConditions] = useState(NO_CONDITIONS);
-  const [order, setOrder] = useState<Order>("newest");
+  const query = useStore(place);
+  const { conditions, order } = useMemo(() => viewOf(query, dataset.labels), [query]);
   const [tile, setTile] = useState(TILES[1]!);
   const [shown, setShown] = useState<Window | null>(null);
   const [opened, setOpened] = useState<number | null>(null); // the position of the image that is viewed
@@ -118,29 +122,42 @@ function Page({ data, dataset, reread }: { data: Loaded; dataset: Dataset; rerea
   const selection = useSelection(list);
   const { focus, target: aim } = selection;
 
+  const listed = useRef(query);
+  const show = (view: View, replaces = false) => {
+    go(withView(query, view), replaces);
+    listed.current = place.get();
+  };
   const filterBy = (next: Conditions) => {
-    setConditions(next);
+    const isTyping = conditions.text !== "" && next.text !== "" && conditions.text !== next.text;
+    show({ conditions: next, order }, isTyping);
     selection.restart();
   };
+  useEffect(() => {
+    if (listed.current !== query) selection.restart(); // the browser went back, and other images are listed
+    listed.current = query;
+  }, [query]);
 
   const say: Workspace["say"] = (said, kind = "good", offers) =>
     setMessage({ text: said, kind, offers, at: Date.now() });
 
   // Others change the dataset, too. However often they do, what is in view is read once in a while: less often where
-  // counting takes long.
+  // counting takes long. After a while without changes it is read at once, with what happens at the same time.
   const timer = useRef(0);
+  const readAt = useRef(0);
   const now = useRef({ list, reread });
   now.current = { list, reread };
   const refresh = useCallback(() => {
     if (timer.current) return;
+    const next = readAt.current + Math.max(OFTEN, 3 * now.current.list.countingTook);
     timer.current = window.setTimeout(
       () => {
         timer.current = 0;
+        readAt.current = Date.now();
         now.current.reread();
         now.current.list.refresh();
         setChanges((count) => count + 1);
       },
-      Math.max(300, 3 * now.current.list.countingTook),
+      Math.max(TOGETHER, next - Date.now()),
     );
   }, []);
   useEffect(() => follow(client, dataset.id, dataset.eventCursor, refresh), [client, dataset.id]);
@@ -189,7 +206,7 @@ function Page({ data, dataset, reread }: { data: Loaded; dataset: Dataset; rerea
     if (!made) steps.current[opposite] = steps.current[opposite].filter((each) => each.key !== key);
     refresh();
     if (!made) return;
-    say(quoted(made.summary), "good", opposite);
+    say(text.summary(made.summary), "good", opposite);
   };
 
   const workspace: Workspace = {
@@ -350,12 +367,18 @@ function Page({ data, dataset, reread }: { data: Loaded; dataset: Dataset; rerea
             deselect={selection.deselect}
             open={() => setOpened(focus)}
             setOrder={(next) => {
-              setOrder(next);
+              show({ conditions, order: next });
               selection.moveTo(0);
             }}
             setTile={setTile}
             help={() => setShown("keys")}
+            helpKey={dataset.labels.some((each) => each.shortcut === "?") ? undefined : "?"}
           />
+          {list.problem && (
+            <p className="warning" role="alert">
+              {sentence(text, list.problem)}
+            </p>
+          )}
           {total === 0 && (
             <p className="empty">
               {isNarrowed(conditions) || conditions.tab !== "ALL"
@@ -460,18 +483,7 @@ function Page({ data, dataset, reread }: { data: Loaded; dataset: Dataset; rerea
           }}
         />
       )}
-      {shown === "keys" && (
-        <Dialog title={text.help} close={close}>
-          <dl className="keys">
-            {text.keys.map(([keys, does]) => (
-              <div key={keys}>
-                <dt>{keys}</dt>
-                <dd>{does}</dd>
-              </div>
-            ))}
-          </dl>
-        </Dialog>
-      )}
+      {shown === "keys" && <Keys close={close} />}
     </WorkspaceContext>
   );
 }

@@ -59,6 +59,7 @@ export function FileLabels({ target, name, isFocus, label, setHard, remove, chan
         id="label-box"
         name={isFocus ? text.labelFocused : text.labelSelected}
         may={may && target !== null}
+        shortcut={dataset.labels.some((each) => each.shortcut === "l") ? undefined : "L"}
         choose={(chosen) => label(chosen, "ADD")}
       />
       {target === null && <p className="quiet">{text.selectFirst}</p>}

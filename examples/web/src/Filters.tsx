@@ -1,5 +1,5 @@
 /** The conditions of the list, each with how many images it would leave. */
-import { useEffect, useState } from "react";
+import { useEffect, useRef, useState } from "react";
 import { useQuery } from "urql";
 
 import { type Conditions, filterOf, isNarrowed, NO_CONDITIONS, type Tab, toggled } from "./conditions";
@@ -24,7 +24,7 @@ export function useFacets(
   statistics: { totalCount: number; labeledCount: number; unlabeledCount: number },
   changes: number,
 ): Facets {
-  const [{ data: answer }, count] = useQuery({
+  const [{ data: answer, fetching, stale }, count] = useQuery({
     query: FacetsDocument,
     variables: {
       id,
@@ -43,10 +43,12 @@ export function useFacets(
     requestPolicy: "cache-and-network",
   });
   const data = useLast(answer);
-  const settled = useSettled(changes, 400);
+  const counted = useRef(changes);
   useEffect(() => {
-    if (settled > 0) count({ requestPolicy: "network-only" });
-  }, [settled]);
+    if (fetching || stale || counted.current === changes) return; // what changed meanwhile is counted after the answer
+    counted.current = changes;
+    count({ requestPolicy: "network-only" });
+  }, [changes, fetching, stale]);
   const dataset = data?.dataset;
   const facets = dataset?.samples.facets;
   const byState = Object.fromEntries(
@@ -84,6 +86,9 @@ export function Filters({ conditions, setConditions, facets, changes }: FiltersP
   useEffect(() => {
     if (settled !== conditions.text) change({ text: settled });
   }, [settled]);
+  useEffect(() => {
+    if (conditions.text !== typed.trim()) setTyped(conditions.text); // the browser went back
+  }, [conditions.text]);
 
   // A label that is chosen stays in sight, though no image has it.
   const missing = dataset.labels.filter(
@@ -216,13 +221,13 @@ export function Filters({ conditions, setConditions, facets, changes }: FiltersP
 function Times({ conditions, change }: { conditions: Conditions; change: (part: Partial<Conditions>) => void }) {
   const text = useText();
   const { created } = conditions;
-  const [isCustom, setCustom] = useState(false);
-  const chosen = isCustom ? "CUSTOM" : (created?.preset ?? "ANY");
-  const moment = (day: string, time: string) => (day ? new Date(`${day}T${time}`).toISOString() : null);
-  const custom = (form: HTMLElement) => {
-    const [from, to] = [...form.querySelectorAll("input")].map((input) => input.value);
-    const period = { ...(from && { from: moment(from, "00:00:00") }), ...(to && { to: moment(to, "23:59:59.999") }) };
-    change({ created: from || to ? period : null });
+  const [isAsked, setAsked] = useState(false); // for days
+  const chosen = created?.preset ?? (created || isAsked ? "CUSTOM" : "ANY");
+  const period = (part: "from" | "to", day: string) => {
+    const moment = new Date(`${day}T${part === "from" ? "00:00:00" : "23:59:59.999"}`);
+    const { [part]: _, ...other } = created ?? {};
+    const next = Number.isNaN(moment.getTime()) ? other : { ...other, [part]: moment.toISOString() };
+    change({ created: Object.keys(next).length > 0 ? next : null });
   };
   return (
     <>
@@ -230,7 +235,7 @@ function Times({ conditions, change }: { conditions: Conditions; change: (part: 
         aria-label={text.created}
         value={chosen}
         onChange={({ target: { value } }) => {
-          setCustom(value === "CUSTOM");
+          setAsked(value === "CUSTOM");
           if (value === "ANY" || value === "CUSTOM") change({ created: null });
           else change({ created: { preset: value as "WITHIN_1_DAY" | "WITHIN_1_MONTH" } });
         }}
@@ -241,18 +246,26 @@ function Times({ conditions, change }: { conditions: Conditions; change: (part: 
           </option>
         ))}
       </select>
-      {isCustom && (
-        <div className="dates" onChange={(event) => custom(event.currentTarget)}>
-          <label>
-            {text.from} <input type="date" />
-          </label>
-          <label>
-            {text.to} <input type="date" />
-          </label>
+      {chosen === "CUSTOM" && (
+        <div className="dates">
+          {(["from", "to"] as const).map((part) => (
+            <label key={part}>
+              {text[part]}{" "}
+              <input type="date" value={dayOf(created?.[part])} onChange={({ target }) => period(part, target.value)} />
+            </label>
+          ))}
         </div>
       )}
     </>
   );
+}
+
+/** The day of a moment here, as a field for dates has it. */
+function dayOf(moment: string | null | undefined): string {
+  if (!moment) return "";
+  const time = new Date(moment);
+  const parts = [String(time.getFullYear()).padStart(4, "0"), time.getMonth() + 1, time.getDate()];
+  return parts.map((part) => String(part).padStart(2, "0")).join("-");
 }
 
 const ancestors = (directory: string) =>

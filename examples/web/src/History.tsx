@@ -4,7 +4,6 @@ import { useQuery } from "urql";
 
 import { HistoryDocument, UndoChangeDocument } from "./gql/graphql";
 import { Action, Dialog } from "./parts";
-import { quoted } from "./text";
 import { useWorkspace } from "./workspace";
 
 export default function History({ close, changes }: { close: () => void; changes: number }) {
@@ -52,7 +51,7 @@ function Changes({
         <li key={change.id} className={change.undoneBy ? "undone" : ""}>
           <span className="figure">{change.revision}</span>
           <span className="summary">
-            {quoted(change.summary)} {change.undoneBy && <em>({text.wasUndone})</em>}
+            {text.summary(change.summary)} {change.undoneBy && <em>({text.wasUndone})</em>}
           </span>
           <span className="quiet">{change.actor}</span>
           <time className="quiet" dateTime={change.createdAt}>
@@ -62,7 +61,7 @@ function Changes({
             may={change.isUndoableByViewer && !change.undoneBy}
             reason={change.undoneBy ? text.wasUndone : dataset.viewerCan.undo ? text.cannotUndo : undefined}
             className="small once"
-            label={`${change.undoneBy ? text.wasUndone : text.undo}: ${quoted(change.summary)}`}
+            label={`${change.undoneBy ? text.wasUndone : text.undo}: ${text.summary(change.summary)}`}
             onClick={() => void mutate(UndoChangeDocument, { input: { changeId: change.id } })}
           >
             {change.undoneBy ? text.wasUndone : text.undo}

@@ -1,7 +1,7 @@
 /** What the page says for a moment, and whether the server can be reached. */
 import { useEffect, useRef } from "react";
 
-import { waiting } from "./outbox";
+import { decideDoubtful, doubtful, waiting } from "./outbox";
 import { connection } from "./session";
 import { onlyOnce } from "./parts";
 import { useStore } from "./store";
@@ -56,16 +56,28 @@ export function Messages({ message, close, undo }: MessagesProps) {
   );
 }
 
-/** Says when the server cannot be reached, and that nothing is lost. */
+/** Says when the server cannot be reached, and that nothing is lost, and asks about what may be saved already. */
 export function Connection() {
   const text = useText();
   const state = useStore(connection);
   const kept = useStore(waiting).length;
+  const asked = useStore(doubtful);
   return (
     <div className="connection" role="status" aria-live="assertive">
       {state === "lost" && (
         <p>
           {text.lost} {text.kept(kept)}
+        </p>
+      )}
+      {asked[0] && (
+        <p>
+          {text.doubtful(asked.length, new Date(asked[0].at).toLocaleString())}{" "}
+          <button type="button" onClick={() => decideDoubtful(true)}>
+            {text.sendAgain}
+          </button>{" "}
+          <button type="button" onClick={() => decideDoubtful(false)}>
+            {text.discard}
+          </button>
         </p>
       )}
     </div>

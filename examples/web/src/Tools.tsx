@@ -1,5 +1,6 @@
-/** What is above the list: its tabs, what is selected, the order and size of the images. */
+/** What is above the list: its tabs, what is selected, the order and size of the images, and the keys. */
 import { type Conditions, type Order, type Tab, TABS } from "./conditions";
+import { Dialog } from "./parts";
 import { useText } from "./text";
 
 export const TILES = [96, 140, 200, 280]; // pixels
@@ -37,10 +38,12 @@ interface ToolsProps {
   setOrder: (order: Order) => void;
   setTile: (tile: number) => void;
   help: () => void;
+  helpKey: string | undefined;
 }
 
-export function Tools({ total, selected, order, tile, ...does }: ToolsProps) {
+export function Tools({ total, selected, order, tile, helpKey, ...does }: ToolsProps) {
   const text = useText();
+  const help = helpKey ? `${text.help} (${helpKey})` : text.help;
   return (
     <div className="tools">
       <span className="count" aria-live="polite">
@@ -80,10 +83,33 @@ export function Tools({ total, selected, order, tile, ...does }: ToolsProps) {
           value={TILES.indexOf(tile)}
           onChange={(event) => does.setTile(TILES[Number(event.target.value)]!)}
         />
-        <button type="button" className="plain" aria-label={text.help} title={text.help} onClick={does.help}>
+        <button
+          type="button"
+          className="plain"
+          aria-label={text.help}
+          aria-keyshortcuts={helpKey}
+          title={help}
+          onClick={does.help}
+        >
           ?
         </button>
       </span>
     </div>
+  );
+}
+
+export function Keys({ close }: { close: () => void }) {
+  const text = useText();
+  return (
+    <Dialog title={text.help} close={close}>
+      <dl className="keys">
+        {text.keys.map(([keys, does]) => (
+          <div key={keys}>
+            <dt>{keys}</dt>
+            <dd>{does}</dd>
+          </div>
+        ))}
+      </dl>
+    </Dialog>
   );
 }

@@ -1,5 +1,6 @@
 /** What the page says in Chinese. */
 import type { Text } from "./english";
+import { inChinese } from "./summaries";
 
 const figure = (count: number) => count.toLocaleString("zh");
 
@@ -200,6 +201,7 @@ export const chinese: Text = {
   impactDatasets: (names) => `也将失去这些图片的其他数据集：${names}。`,
   impactShared: (count) => `其中 ${figure(count)} 个文件被其他数据集使用。`,
   history: "历史",
+  summary: inChinese,
   undo: "撤销",
   redo: "重做",
   wasUndone: "已撤销",
@@ -268,6 +270,9 @@ export const chinese: Text = {
   noShapes: "还没有图形。",
   pixels: (width, height) => `${width} × ${height}`,
   lost: "无法连接服务器。",
+  doubtful: (count, since) =>
+    `${since} 的 ${figure(count)} 项修改超过一天没有应答。服务器可能已经保存，但现在无法确认：请先查看图片或历史。再次保存吗？`,
+  sendAgain: "再次保存",
   kept: (count) => (count === 0 ? "正在重试。" : `已保留 ${figure(count)} 项修改，恢复后立即发送。`),
   signOutAsk: (count) =>
     `还有 ${figure(count)} 项修改未保存。仍要退出登录吗？浏览器会保留它们，同一令牌再次登录后发送。`,
@@ -295,6 +300,7 @@ export const chinese: Text = {
     ["+、−、0", "放大、缩小、适应窗口"],
     ["方向键、Shift + 方向键", "移动或缩放选中的图形；Ctrl：10 像素"],
     ["Esc", "取消选择、关闭"],
+    ["?", "显示这些按键"],
   ],
   errors: {
     FORBIDDEN: "您的令牌没有此权限。",

@@ -1,4 +1,6 @@
 /** What the page says in English. */
+import { quoted } from "./summaries";
+
 const images = (count: number) => `${number(count)} ${count === 1 ? "image" : "images"}`;
 const number = (count: number) => count.toLocaleString("en");
 const suggestions = (count: number) => `${number(count)} ${count === 1 ? "suggestion" : "suggestions"}`;
@@ -223,6 +225,7 @@ export const english = {
   impactShared: (count: number) => `${number(count)} of the files are used by other datasets.`,
   // History
   history: "History",
+  summary: quoted,
   undo: "Undo",
   redo: "Redo",
   wasUndone: "undone",
@@ -311,6 +314,9 @@ export const english = {
   pixels: (width: number, height: number) => `${width} × ${height}`,
   // Connection, permissions, errors
   lost: "The server cannot be reached.",
+  doubtful: (count: number, since: string) =>
+    `${number(count)} ${count === 1 ? "change" : "changes"} of ${since} got no answer for a day or longer. The server may have saved ${count === 1 ? "it" : "them"}, and cannot tell any more: look at the images or the history first. Save ${count === 1 ? "it" : "them"} again?`,
+  sendAgain: "Save again",
   kept: (count: number) =>
     count === 0
       ? "The page tries again."
@@ -342,6 +348,7 @@ export const english = {
     ["+, −, 0", "Zoom an image in and out, fit it"],
     ["arrows, Shift + arrows", "Move or resize the chosen shape; Ctrl: by 10 pixels"],
     ["Esc", "Deselect, close"],
+    ["?", "Show these keys"],
   ] as [string, string][],
   errors: {} as Record<string, string>,
 };

@@ -6,7 +6,7 @@
  * times of the first and the last sample lead close to it, and steps of a hundred lead there. A list in an order without
  * such a value is walked. What is not read yet is a placeholder.
  */
-import type { Client } from "@urql/core";
+import type { Client, CombinedError } from "@urql/core";
 
 import {
   CountDocument,
@@ -18,7 +18,7 @@ import {
   type SamplesQueryVariables,
   StepDocument,
 } from "./gql/graphql";
-import { note, pause } from "./session";
+import { isPassing, note, pause } from "./session";
 
 export const PAGE = 60;
 const KEPT = 100; // pages; others are forgotten
@@ -48,6 +48,7 @@ const pagesOf = (first: number, last: number): Pages => [
 export class SampleList {
   total: number | null = null;
   countingTook = 0; // milliseconds
+  problem: CombinedError | undefined; // why the server refuses this list
   private pages = new Map<number, Page>();
   private anchors = new Map<number, string>(); // the cursor before a page
   private wanted: Pages = [0, 0]; // those in view
@@ -143,7 +144,7 @@ export class SampleList {
     while (!this.isClosed) {
       const number = this.nextMissing();
       if (number === undefined) break;
-      if (!(await this.readPage(number))) await pause(1_000);
+      if (!(await this.readPage(number))) await pause(this.problem ? 5_000 : 1_000);
     }
     this.isReading = false;
   }
@@ -213,6 +214,8 @@ export class SampleList {
       ({ unsubscribe } = source.subscribe(({ data, error, stale }) => {
         if (this.isClosed) return resolve(true);
         note(error);
+        this.problem = error && !isPassing(error) ? error : undefined;
+        if (this.problem) this.changed();
         const samples = data?.dataset?.samples;
         if (samples && !stale) received(samples);
         if (error || !stale) resolve(!error && samples !== undefined);

@@ -1,7 +1,8 @@
 /**
  * Mutations on their way. They are sent one after another, each with an idempotency key, and again until the server
- * answers: it carries each out once. The browser keeps them for the token that made them, so they survive the end of
- * the page, and go out with no other token.
+ * answers: it carries each out once, as long as it knows the key. After that somebody says whether they are sent again.
+ * The browser keeps them for the token that made them, so they survive the end of the page, and go out with no other
+ * token.
  */
 import type { AnyVariables, Client, CombinedError, OperationResult, TypedDocumentNode } from "@urql/core";
 import type { DocumentNode } from "graphql";
@@ -13,6 +14,7 @@ import { Store } from "./store";
 
 const PREFIX = "labelgraph-waiting/"; // in the browser's store: one entry for each, as several tabs write there
 const LONGEST_PAUSE = 5_000; // milliseconds
+const KEYS_LAST = 23 * 3_600_000; // milliseconds; an hour less than the server knows an idempotency key
 // Long ones with files, for which nothing else waits; a page that was closed has no files to send again.
 const APART = ["UploadSamples", "RequestUploads", "CompleteUploads"];
 
@@ -31,6 +33,21 @@ type Kept = Waiting & { tab: string };
 /** Those of this tab and of who is signed in. */
 export const waiting = new Store<readonly Waiting[]>([]);
 
+/** Those that the server may have carried out under keys that it has forgotten. Nothing is sent until somebody decides. */
+export const doubtful = new Store<readonly Waiting[]>([]);
+
+const isDoubtful = (one: Waiting): boolean => one.isSent && Date.now() - one.at > KEYS_LAST;
+
+/** Sends what is doubtful again, or forgets it. */
+export function decideDoubtful(sendsAgain: boolean): void {
+  for (const one of doubtful.get()) {
+    one.at = Date.now();
+    if (sendsAgain) keep(one);
+    else forget(one);
+  }
+  doubtful.set([]);
+}
+
 const tab = newKey();
 // Other tabs see by this lock that this one is open, and leave its changes to it.
 void navigator.locks?.request(PREFIX + tab, () => new Promise<void>(() => {}));
@@ -45,6 +62,7 @@ let lastAt = 0;
 token.subscribe(() => {
   const owner = fingerprint(token.get());
   waiting.set(waiting.get().filter((one) => one.owner === owner));
+  doubtful.set([]);
   last = Promise.resolve();
 });
 
@@ -165,6 +183,11 @@ async function deliver<Data, Variables extends AnyVariables>(
   for (let attempt = 0; ; attempt++) {
     const held = token.get();
     if (!waiting.get().includes(one) || one.owner !== fingerprint(held)) return undefined;
+    if (isDoubtful(one)) {
+      doubtful.set(waiting.get().filter(isDoubtful));
+      await pause(250);
+      continue;
+    }
     if (!one.isSent) {
       one.isSent = true;
       keep(one);

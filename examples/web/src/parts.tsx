@@ -158,10 +158,11 @@ interface LabelBoxProps {
   may?: boolean;
   autoFocus?: boolean;
   id?: string;
+  shortcut?: string | undefined; // the key that leads here
 }
 
 /** A field in which a label is typed: it offers those that contain the text, and to create one. */
-export function LabelBox({ name, choose, mayCreate = true, may = true, autoFocus = false, id }: LabelBoxProps) {
+export function LabelBox({ name, choose, mayCreate = true, may = true, autoFocus = false, id, shortcut }: LabelBoxProps) {
   const { text, dataset, say } = useWorkspace();
   const [typed, setTyped] = useState("");
   const [isOpen, setOpen] = useState(false);
@@ -199,7 +200,8 @@ export function LabelBox({ name, choose, mayCreate = true, may = true, autoFocus
         autoFocus={autoFocus}
         disabled={!may}
         title={may ? undefined : text.mayNotLabel}
-        placeholder={text.typeLabel}
+        placeholder={shortcut ? `${text.typeLabel} (${shortcut})` : text.typeLabel}
+        aria-keyshortcuts={shortcut}
         value={typed}
         onChange={(event) => {
           setTyped(event.target.value);

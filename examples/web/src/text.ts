@@ -20,9 +20,6 @@ export function sentence(text: Text, error: CombinedError): string {
   return text.errors[code] ?? error.graphQLErrors[0]?.message ?? text.lost;
 }
 
-/** The server's summary of a change, with the names of labels as people write them. */
-export const quoted = (summary: string): string => summary.replace(/`([^`]*)`/g, "“$1”");
-
 /** The names in a text with commas between them. */
 export const namesOf = (typed: string): string[] =>
   typed
