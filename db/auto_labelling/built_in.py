@@ -102,7 +102,7 @@ async def learn(batches: Batches, dataset: LabelledDataset, features: Features) 
         rows = await sql.run(reader, SQL.labels, dataset_id=dataset.id)
     names = {row["id"]: row["name"] for row in rows}
     lesson = await _lesson(batches, dataset, features, names)
-    others = await _others(batches, features)
+    others = await _others(batches, dataset, features)
     classifier, evaluation = await asyncio.to_thread(_learned, lesson, others)
     await evaluations.note(batches, _findings(lesson, names, evaluation), warn=lesson.warn)
     said: Any = evaluation.probabilities
@@ -118,7 +118,7 @@ async def _lesson(batches: Batches, dataset: LabelledDataset, features: Features
     """Raises Invalid."""
     samples: list[tuple[JobSample, bytes, list[int]]] = []
     unread: list[tuple[str, str]] = []
-    total, done = dataset.examples + dataset.samples, 0
+    done = 0
     async for page in job_samples.examples(batches.database, batches.job, PAGE):
         found = await features.of([sample for sample, _ in page])
         for sample, label_ids in page:
@@ -128,7 +128,7 @@ async def _lesson(batches: Batches, dataset: LabelledDataset, features: Features
             else:
                 unread.append((sample.path, found.problems[sample.number]))
         done += len(page)
-        batches.job.report(progress=0.99 * done / max(total, 1), scanned=features.read_count)
+        batches.job.report(progress=dataset.progress(done), scanned=features.read_count)
     several = sum(len(labels) > 1 for _, _, labels in samples) > SEVERAL * len(samples)
     usable = [each for each in samples if several or len(each[2]) == 1]
     counts = Counter(label for _, _, labels in usable for label in labels)
@@ -142,13 +142,13 @@ async def _lesson(batches: Batches, dataset: LabelledDataset, features: Features
     return Lesson(used, learned, vectors, targets, several, counts, unread)
 
 
-async def _others(batches: Batches, features: Features) -> list[bytes]:
-    """The features of some selected samples."""
+async def _others(batches: Batches, dataset: LabelledDataset, features: Features) -> list[bytes]:
+    """The features of some selected samples: of a small dataset all, so that little is left to do afterwards."""
     vectors: list[bytes] = []
     async with aclosing(job_samples.pages(batches.database, batches.job, PAGE, after=0)) as pages:
         async for last, page in pages:
             vectors += (await features.of(page)).features.values()
-            batches.job.report(scanned=features.read_count)
+            batches.job.report(progress=dataset.progress(dataset.examples + last), scanned=features.read_count)
             if last >= SCALED:
                 break
     return vectors

@@ -73,7 +73,7 @@ async def evaluate(batches: Batches, dataset: LabelledDataset, model: Suggesting
     async for page in job_samples.examples(batches.database, job, model.page):
         asked = await model.answers([sample for sample, _ in page], least=0.0 if takes_one else least)
         answers += map(_surest, asked)
-        job.report(progress=0.99 * len(answers) / (dataset.examples + dataset.samples), scanned=model.read_count)
+        job.report(progress=dataset.progress(len(answers)), scanned=model.read_count)
     async with batches.database.reading() as reader:
         rows = await sql.run(reader, SQL.labels, dataset_id=dataset.id)
     ids = {row["name"]: row["id"] for row in rows}

@@ -141,8 +141,7 @@ class Labelling:
         await self._write(waiting)
 
     def _report(self, number: int) -> None:
-        total = self.dataset.examples + self.dataset.samples
-        progress = 0.99 * (self.dataset.examples + number) / max(total, 1)
+        progress = self.dataset.progress(self.dataset.examples + number)
         self.job.report(progress=progress, scanned=self.model.read_count)
 
     async def _answered(self) -> AsyncGenerator[tuple[int, list[Answer]], None]:

@@ -40,6 +40,10 @@ class LabelledDataset:
     is_evaluated: bool = False
     read: int = 0  # images, by earlier claims of the job
 
+    def progress(self, count: int) -> float:
+        """Of the job that has looked at so many of its samples, labelled ones first."""
+        return 0.99 * count / max(self.examples + self.samples, 1)
+
 
 @dataclass(frozen=True, slots=True)
 class JobSample:

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from db.auto_labelling import job_samples
+from db.auto_labelling import built_in, job_samples
 from db.auto_labelling.built_in import BuiltIn, Lesson
 from db.auto_labelling.features import Features
+from db.jobs import Claim
 from db.postgres import pgvector, sql
 from db.postgres.engine import Database
 from tests.client import Failed
@@ -59,6 +60,22 @@ async def test_it_learns_says_how_good_it_is_and_suggests(house: House) -> None:
     assert await house.suggested() == {paths(house.folder, digit)[5]: [digit] for digit in ("1", "7")}
     assert job["model"]["name"] == "builtin"
     assert job["model"]["modelVersion"].startswith("15-")
+
+
+async def test_progress_is_at_most_a_page_behind_the_images_that_are_read(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reported, report = list[tuple[float, int]](), Claim.report
+
+    def noted(claim: Claim, **figures: Any) -> None:
+        report(claim, **figures)
+        reported.append((claim.progress, claim.scanned))
+
+    monkeypatch.setattr(Claim, "report", noted)
+    monkeypatch.setattr(built_in, "PAGE", 1)
+    await house.work()
+    assert {scanned for _, scanned in reported} == set(range(19))
+    assert [each for each in reported if each[0] < 0.99 * (each[1] - 1.001) / 18] == []
 
 
 async def test_a_second_round_reads_no_image_and_is_the_same_model_until_it_learns_more(house: House) -> None:
@@ -151,7 +168,7 @@ async def test_it_ends_where_too_few_images_are_left_to_learn_from(
     monkeypatch.setattr(job_samples, "MAX_EXAMPLES", 5)
     job = await house.work()
     assert (job["status"], job["error"]["code"], job["suggestedCount"]) == ("FAILED", "VALIDATION_FAILED", 0)
-    assert "`0` 2, `1` 2, `7` 1" in job["error"]["message"]
+    assert "2 with `0`, 2 with `1`, 1 with `7`" in job["error"]["message"]
 
 
 async def test_too_few_samples_are_refused(house: House) -> None:
