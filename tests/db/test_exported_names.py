@@ -86,7 +86,7 @@ def test_no_image_leaves_the_folder_or_takes_the_place_of_another(paths: list[st
         for length in range(1, len(parts))
     }
     files = {stem + suffix for path, _ in found.values() for stem in [ascii_lower(path).rpartition(".")[0]]
-             for suffix in (".jpg", ".png", ".bmp", ".txt", ".xml", ".json")}  # fmt: skip
+             for suffix in (".jpg", ".png", ".bmp", ".txt", ".xml", ".json", ".jsonl")}  # fmt: skip
     assert files & directories == set()
 
 
@@ -104,6 +104,7 @@ def test_no_label_s_folder_leaves_the_export_or_is_that_of_another(labels: list[
         ("a/b.JPE", "a/b.jpg"),
         ("a.jpg/b.jpg", "a.jpg_/b~3.jpg"),
         ("a.TXT/b.png", "a.TXT_/b~3.png"),
+        ("metadata.jsonl/b.png", "metadata.jsonl_/b~3.png"),
         ("v1.2/b.png", "v1.2/b.png"),
         ("aux/b.png", "_aux/b~3.png"),
         ("../b.png", "_/b~3.png"),

@@ -18,7 +18,7 @@ from db.formats.paths import stem as stem_of
 
 UNSAFE: Final = re.compile('[\x00-\x1f\x7f-\x9f<>:"|?*\\\\/\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ufffd]')
 RESERVED: Final = re.compile(r"(?i)(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³])(\..*)?")
-LIKE_FILES: Final = re.compile(r"(?i)\.(jpe?g|jpe|jfif|png|bmp|gif|webp|tiff?|avif|txt|xml|json|cls)$")
+LIKE_FILES: Final = re.compile(r"(?i)\.(jpe?g|jpe|jfif|png|bmp|gif|webp|tiff?|avif|txt|xml|jsonl?|cls)$")
 # Suffixes that some readers do not know as those of images.
 KNOWN: Final = {".jfif": ".jpg", ".jpe": ".jpg"}
 NUMBERED: Final = re.compile(r"~[0-9]+$")
