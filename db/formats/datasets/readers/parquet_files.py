@@ -11,11 +11,16 @@ from db.errors import Invalid
 from db.formats.datasets.readers import json_lines, values
 from db.formats.datasets.reading import Contained, Files, ImageRecord, Problem, ReadOptions, opened
 from db.formats.paths import stem
+from db.formats.unpacking import MAX_RATIO
 
 ROWS: Final = 16  # in memory at once, at most
 BYTES: Final = 32 * 1024 * 1024  # of rows in memory, about
 BUFFER: Final = 1024 * 1024  # bytes of a column that are read at once
 MAX_GROUP: Final = 1024 * 1024 * 1024  # bytes of a row group
+MAX_VALUES: Final = 2**25  # of a column in a row group: a repeated one takes no bytes
+MAX_BATCH: Final = 512 * 1024 * 1024  # bytes that become Python's objects at once
+OBJECT: Final = 64  # bytes of such an object, about
+PLAIN: Final = frozenset({"PLAIN", "RLE", "BIT_PACKED"})  # encodings in which each value is written
 MAGIC: Final = ((b"\xff\xd8", ".jpg"), (b"\x89PNG", ".png"), (b"BM", ".bmp"), (b"GIF8", ".gif"), (b"RIFF", ".webp"))
 Names = Mapping[str, Any]  # by column: the names of a label's numbers, or those of the columns below
 
@@ -51,10 +56,9 @@ class ParquetImages:
 
     def _seek(self, group: int, row: int) -> None:
         import pyarrow
-        import pyarrow.parquet
 
         if self.parquet is None:
-            self.parquet = pyarrow.parquet.ParquetFile(self.file, buffer_size=BUFFER)
+            self.parquet = _open(self.file)
         if group != self.group or row < self.start:
             is_struct = pyarrow.types.is_struct
             columns = [each.name for each in self.parquet.schema_arrow if is_struct(each.type)]
@@ -66,7 +70,7 @@ class ParquetImages:
             batch = next(self.batches, None)
             if batch is None:
                 raise Invalid("There is no such row.")
-            self.rows = batch.to_pylist()
+            self.rows = _objects(batch)
 
 
 @contextmanager
@@ -80,20 +84,17 @@ def _refusing(name: str) -> Iterator[None]:
 
 
 def _read(file: BinaryIO, name: str, options: ReadOptions) -> Iterator[ImageRecord | Problem]:
-    import pyarrow.parquet
-
     with _refusing(name):
-        parquet = pyarrow.parquet.ParquetFile(file, buffer_size=BUFFER)
+        parquet = _open(file)
         schema, metadata = parquet.schema_arrow, parquet.metadata
-        groups = (metadata.row_group(n).total_byte_size for n in range(metadata.num_row_groups))
-        if any(size > MAX_GROUP for size in groups):
-            raise Invalid(f"{name}: A row group has more than {MAX_GROUP // 1024**3} GiB.")
+        for group in range(metadata.num_row_groups):
+            _expect_bounded(metadata.row_group(group))
         label_names = _names(schema.metadata or {})
         number = 0
         for group in range(metadata.num_row_groups):
             first = number
             for batch in parquet.iter_batches(batch_size=_rows(metadata.row_group(group)), row_groups=[group]):
-                for row in batch.to_pylist():
+                for row in _objects(batch):
                     place = Contained(name, (group, number - first))
                     try:
                         yield _record(_named(row, label_names), place, number, options)
@@ -104,10 +105,71 @@ def _read(file: BinaryIO, name: str, options: ReadOptions) -> Iterator[ImageReco
             raise Invalid(f"{name} is damaged: it has {number:,} rows, and says {metadata.num_rows:,}.")
 
 
+def _open(file: BinaryIO) -> Any:
+    """Texts in lists stay numbers of a dictionary until they become objects: a list may repeat one without end."""
+    import pyarrow.parquet
+
+    parquet = pyarrow.parquet.ParquetFile(file, buffer_size=BUFFER)
+    columns = [parquet.schema.column(n) for n in range(parquet.metadata.num_columns)]
+    texts = [each.path for each in columns if each.max_repetition_level and each.physical_type == "BYTE_ARRAY"]
+    if not texts:
+        return parquet
+    return pyarrow.parquet.ParquetFile(file, metadata=parquet.metadata, buffer_size=BUFFER, read_dictionary=texts)
+
+
+def _expect_bounded(group: Any) -> None:
+    """Raises Invalid for a group that takes much more memory than space in the file."""
+    columns = [group.column(n) for n in range(group.num_columns)]
+    packed, size = sum(each.total_compressed_size for each in columns), sum(map(_size, columns))
+    if size > MAX_GROUP:
+        raise Invalid(f"A row group has more than {MAX_GROUP // 1024**3} GiB.")
+    if size > max(BYTES, packed * MAX_RATIO):
+        raise Invalid(f"A row group unpacks to more than {MAX_RATIO} times its size.")
+    for each in columns:
+        if each.num_values > MAX_VALUES:
+            raise Invalid(f"`{values.shown(each.path_in_schema)}` has more than {MAX_VALUES:,} values in a row group.")
+        if "DELTA_BYTE_ARRAY" in each.encodings and each.num_values > group.num_rows:
+            raise Invalid(
+                f"`{values.shown(each.path_in_schema)}` has lists in the encoding DELTA_BYTE_ARRAY, which is not read."
+            )
+
+
+def _size(column: Any) -> int:
+    return max(0, int(column.total_uncompressed_size))
+
+
 def _rows(group: Any) -> int:
-    """How many of a group to have in memory, by what it says of itself."""
-    rows: int = BYTES * group.num_rows // max(group.total_byte_size, 1)
-    return max(1, min(ROWS, rows))
+    """How many of a group to have in memory, by what it says of itself. Where values may be repeated without taking
+    space, a row may have all that a column has."""
+    columns = [group.column(n) for n in range(group.num_columns)]
+    row = sum(map(_size, columns)) // max(int(group.num_rows), 1)
+    repeated = sum(_size(each) for each in columns if not PLAIN.issuperset(each.encodings))
+    return max(1, min(ROWS, BYTES // max(row, repeated, 1)))
+
+
+def _objects(batch: Any) -> list[dict[str, Any]]:
+    if sum(map(_weight, batch.columns)) > MAX_BATCH:
+        raise Invalid(f"A few rows unpack to more than {MAX_BATCH // 1024**2} MiB.")
+    rows: list[dict[str, Any]] = batch.to_pylist()
+    return rows
+
+
+def _weight(array: Any) -> int:
+    """Bytes that its values take as objects, about."""
+    import pyarrow
+    import pyarrow.compute
+
+    kind = array.type
+    if pyarrow.types.is_dictionary(kind):
+        longest = pyarrow.compute.max(pyarrow.compute.binary_length(array.dictionary)).as_py() or 0
+        return len(array) * (OBJECT + int(longest))
+    if pyarrow.types.is_struct(kind):
+        return len(array) * OBJECT + sum(map(_weight, array.flatten()))
+    if pyarrow.types.is_map(kind):
+        return len(array) * OBJECT + _weight(array.keys) + _weight(array.items)
+    if pyarrow.types.is_nested(kind):  # lists of several kinds
+        return len(array) * OBJECT + _weight(array.flatten())
+    return len(array) * OBJECT + int(array.nbytes)
 
 
 def _image(row: Mapping[str, Any]) -> Mapping[str, Any]:
