@@ -1,5 +1,5 @@
-"""Pages, the dashboard and one sample, in GraphQL and in hand-written SQL; questions compared with their parts, or with
-others; and facets with counting."""
+"""Pages, the dashboard and one sample, in GraphQL and in hand-written SQL, and without metrics and traces; questions
+compared with their parts, or with others; and facets with counting."""
 
 from functools import partial
 from itertools import cycle
@@ -12,6 +12,9 @@ from benchmarks.runner import Bench, Measure, Row, Side, expect_equal
 
 CONNECTIONS: Final = (1, 16)
 GOALS: Final = {"the dashboard, 16 connections": 0.8, "one sample, 16 connections": 0.8}
+# What a production server has on (`docs/deployment.md`): metrics of everything, and traces of every hundredth request.
+OBSERVED: Final = {"LABELGRAPH_METRICS_PORT": "0", "LABELGRAPH_TRACE_SHARE": "0.01"}
+SMALL: Final = ("the dashboard", "one sample")
 PAGE: Final = """query Page($dataset: String!, $filter: SampleFilter) {
     dataset(by: {name: $dataset}) { samples(first: 100, filter: $filter) { nodes { id path } } } }"""
 ORDERED: Final = """query Ordered($dataset: String!, $filter: SampleFilter, $order: SampleOrderInput) {
@@ -24,9 +27,11 @@ FILE_NAME: Final = {"fileName": {"contains": "image_77"}}
 
 async def run(bench: Bench) -> None:
     url = await servers.bench_database(bench.postgres, bench.rows)
+    (bench.data / "observed").mkdir(exist_ok=True)
     async with (
         servers.by_hand(url, bench.data) as hand,
         servers.labelgraph(url, bench.data, "--no-worker") as ours,
+        servers.labelgraph(url, bench.data / "observed", "--no-worker", **OBSERVED) as observed,
     ):
 
         def ask(query: str, filter_: dict[str, Any] | None) -> Side:
@@ -48,6 +53,10 @@ async def run(bench: Bench) -> None:
                 sides = partial(ours.measure, cycle(requests), **how), partial(hand.measure, cycle(by_hand), **how)
                 name = f"{question.name}, {connections} connection{'s' if connections > 1 else ''}"
                 rows.append(Row(name, "1/s", *sides, goal=GOALS.get(name), warm_up=True))
+            if question.name in SMALL:
+                own = [observed.graphql(question.graphql, each) for each in variables]
+                sides = partial(observed.measure, cycle(own), **how), partial(ours.measure, cycle(requests), **how)
+                rows.append(Row(f"{name}, metrics and traces", "1/s", *sides, "without", 0.95, warm_up=True))
         counted, plain = ask(COUNT, {"labels": {"names": ["label_1"]}}), ask(COUNT, None)
         either = ask(PAGE, {"or": [LABEL, FILE_NAME]})
         rows += [

@@ -21,6 +21,7 @@ NAMES = {
     "reads": [
         "a page of 100 with labels, 1 connection",
         "one sample, 16 connections",
+        "one sample, 16 connections, metrics and traces",
         "label OR file name",
         "facets: isHard true, 1 %",
         "a page by uncertainty",
