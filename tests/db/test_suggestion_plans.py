@@ -9,7 +9,8 @@ import pytest
 
 from benchmarks import dataset as benchmark
 from db import queries
-from db.postgres import engine
+from db.labelling.suggestions import suggest
+from db.postgres import engine, sql
 from db.queries import Plan, SelectedField
 from db.queries.filters import SampleFilter
 from db.queries.suggestions import FloatFilter, ModelFilter, SuggestionFilter
@@ -104,6 +105,20 @@ async def test_a_page_behind_a_cursor_is_found_at_once_among_either_kind(connect
         behind = page_after("SUGGESTION_MARGIN", 100, after=input_("cursor"))
         found = await explain(connection, behind, cursor=cursor)
         assert samples_read(found) < 300, passed
+
+
+async def test_what_is_suggested_is_compared_once_however_many_shapes_a_sample_has(
+    connection: asyncpg.Connection,
+) -> None:
+    """A join compares each with each: 9,000 boxes that a sample had took longer than a minute."""
+    statement, names = sql.numbered(suggest.SQL.compare)
+    samples = [row["id"] for row in await connection.fetch("SELECT id FROM sample ORDER BY id LIMIT 1000")]
+    for given in ([samples[0]] * 1_000, samples):
+        values = {"samples": given, "labels": [1] * 1_000, "shapes": ["{}"] * 1_000, "model": 1}
+        plan = "\n".join(row[0] for row in await connection.fetch(f"EXPLAIN {statement}", *map(values.get, names)))
+        assert "Join" not in plan
+        assert "Nested Loop" not in plan
+        assert "Seq Scan" not in plan
 
 
 def test_no_value_of_a_suggestion_is_written_into_a_statement() -> None:

@@ -1,31 +1,26 @@
 -- name: compare
 -- What is known of each suggestion that is given: whether the sample has it confirmed, whether people rejected it of this
--- model, and the id and confidence of the same one that waits. A label of a whole image is confirmed by any shape of it.
--- LIMIT keeps Postgres to the indexes of samples.
-SELECT given.n::int, confirmed.found IS NOT NULL AS is_confirmed, rejected.found IS NOT NULL AS is_rejected, same.id,
-       same.confidence
-FROM (SELECT n, sample_id, label_id, shape::jsonb AS shape
-      FROM unnest(:samples::bigint[], :labels::bigint[], :shapes::text[])
-          WITH ORDINALITY AS each (sample_id, label_id, shape, n)) AS given
-LEFT JOIN LATERAL (
-    SELECT true AS found FROM annotation a
-    WHERE a.sample_id = given.sample_id AND a.label_id + 0 = given.label_id AND a.confirmed
-      AND (given.shape IS NULL OR a.shape = given.shape)
-    LIMIT 1
-) AS confirmed ON true
-LEFT JOIN LATERAL (
-    SELECT true AS found FROM verdict v
-    WHERE v.sample_id = given.sample_id AND v.label_id + 0 = given.label_id AND v.model_id = :model
-      AND v.outcome <> 'ACCEPTED' AND v.shape IS NOT DISTINCT FROM given.shape
-    LIMIT 1
-) AS rejected ON true
-LEFT JOIN LATERAL (
-    SELECT a.id, a.confidence FROM annotation a
-    WHERE a.dataset_id = :dataset_id AND a.sample_id = given.sample_id AND a.label_id + 0 = given.label_id
-      AND NOT a.confirmed AND a.model_id = :model AND a.shape IS NOT DISTINCT FROM given.shape
-    LIMIT 1
-) AS same ON true
-ORDER BY given.n
+-- model, and the id and confidence of the same one that waits. Grouped, not joined: it costs the same however many shapes
+-- a sample has.
+SELECT max(n) AS n, bool_or(is_confirmed) AS is_confirmed, bool_or(is_rejected) AS is_rejected, max(id) AS id,
+       max(confidence) AS confidence
+FROM (
+    SELECT sample_id, label_id, shape::jsonb, n::int, false AS is_confirmed, false AS is_rejected, NULL::bigint AS id,
+           NULL::float8 AS confidence
+    FROM unnest(:samples::bigint[], :labels::bigint[], :shapes::text[])
+        WITH ORDINALITY AS given (sample_id, label_id, shape, n)
+    UNION ALL
+    SELECT sample_id, label_id, shape, NULL, confirmed, false, CASE WHEN NOT confirmed THEN id END,
+           CASE WHEN NOT confirmed THEN confidence END
+    FROM annotation WHERE sample_id = ANY(:samples::bigint[]) AND (confirmed OR model_id = :model)
+    UNION ALL  -- a label of a whole image is confirmed by any shape of it
+    SELECT DISTINCT sample_id, label_id, NULL::jsonb, NULL::int, true, false, NULL::bigint, NULL::float8
+    FROM annotation WHERE sample_id = ANY(:samples::bigint[]) AND confirmed AND shape IS NOT NULL
+    UNION ALL
+    SELECT sample_id, label_id, shape, NULL, false, true, NULL, NULL
+    FROM verdict WHERE sample_id = ANY(:samples::bigint[]) AND model_id = :model AND outcome <> 'ACCEPTED'
+) AS every
+GROUP BY sample_id, label_id, shape HAVING count(n) > 0 ORDER BY n
 
 -- name: waiting
 -- What these versions of the model have suggested of the samples, and nobody has decided.
