@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from db.postgres.engine import Database
+from tests.db.dataset_fixture import image_bytes
 from tests.db.export_fixture import ExportHouse, local_house
 
 DRAWN = """
@@ -54,6 +55,27 @@ async def test_what_a_format_cannot_say_stays(cells: tuple[ExportHouse, int], fo
     job = await load(house, dataset, files, "CSV" if format_ == "CROISSANT" else format_)
     assert (job["matched"], job["updated"]) == (len({row[0] for row in before}), 0)
     assert await drawn(house, dataset) == before
+
+
+@pytest.mark.parametrize("format_", ["COCO", "LABEL_STUDIO", "JSON_LINES", "CVAT", "HUGGING_FACE"])
+async def test_names_of_images_may_begin_with_a_space(database: Database, tmp_path: Path, format_: str) -> None:
+    """What is written with one by mistake means the image without it."""
+    house = local_house(database, tmp_path)
+    dataset = await house.dataset("IMAGE_CLASSIFICATION", "a")
+    images, expected = tmp_path / "a", {" a.png": ["space"], "a.png": ["none"], " b.png": ["b"]}
+    for path, labels in expected.items():
+        (images / path).write_bytes(image_bytes())
+        (images / path).with_suffix(".txt").write_text(*labels)
+    await house.sync(dataset)
+    files = await house.export(dataset, format_, images="NONE")
+    await house.do("DELETE FROM annotation")
+    await house.do("UPDATE sample SET state = 'UNLABELED', label_ids = '{}', labeled_by = NULL, labeled_at = NULL")
+    await load(house, dataset, files, format_)
+    assert {row[0]: [row[1]] for row in await drawn(house, dataset)} == expected
+    (images / " b.png").rename(images / "b.png")
+    await house.sync(dataset)
+    await load(house, dataset, files, format_)
+    assert {row[0] for row in await drawn(house, dataset)} == {" a.png", "a.png", "b.png"}
 
 
 async def test_what_a_file_says_is_written_and_the_rest_stays(cells: tuple[ExportHouse, int]) -> None:

@@ -119,7 +119,9 @@ class Staging:
         if self.images is None:
             self._count_not_stored([record.path] if record.contained is not None else [])
             return None, NOWHERE
-        found = self.images.find(normalized(record.path), record.folder, _places(record))
+        paths, places = dict.fromkeys((record.path, record.path.strip())), _places(record)
+        each = (self.images.find(normalized(path), record.folder, places) for path in paths)
+        found = next((found for found in each if found is not None), None)
         return (None, NOWHERE) if found is None else (Contained(found.name, None, found.name), found)
 
     def _count_not_stored(self, names: Iterable[str]) -> None:
@@ -176,7 +178,7 @@ class Staging:
     def _candidates(self, record: ImageRecord) -> tuple[list[str], int]:
         """Paths below the input path that the record may mean, the likeliest first, and how many these are; then its
         path as it is, and the ends of that, the longest first. Raises Invalid."""
-        path = nfc(record.path) if len(record.path) <= LENGTH else record.path
+        path = (nfc(record.path) if len(record.path) <= LENGTH else record.path).strip()
         if record.has_suffix and suffix(path) not in SUFFIXES:
             raise Invalid(f"`{path_end(path)}` does not have the extension of an image: {suffixes(SUFFIXES.values())}.")
         exact = self._exact(record, path, nfc)

@@ -81,7 +81,7 @@ class _File:
         annotations, problems, notes = list[ParsedAnnotation](), list[Problem](), list[str]()
         image = Part("images", group.position, group.data).object(notes.append)
         problems += [Problem(location, note) for note in notes]
-        path = values.text(image.get("file_name") or image.get("coco_url"), "file_name")
+        path = values.path(image.get("file_name") or image.get("coco_url"), "file_name")
         for position, data in group.annotations:
             place = f"{self.name}#/annotations/{position}"
             try:

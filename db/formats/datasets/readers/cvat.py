@@ -129,7 +129,7 @@ class _Reader(ContentHandler):
     def _add_image(self, image: Mapping[str, str]) -> None:
         location = f"{self.name}:{self.image_line}"
         try:
-            path = values.text(image.get("name"), "name")
+            path = values.path(image.get("name"), "name")
         except Invalid as refused:
             self.found.append(Problem(location, refused.message))
             return

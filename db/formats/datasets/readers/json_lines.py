@@ -83,7 +83,7 @@ def record(
     path = said.get("path")
     if isinstance(path, dict):  # an image of Hugging Face
         path = path.get("path")
-    path = values.text(path if path is not None else said.get("id"), "path")
+    path = values.path(path if path is not None else said.get("id"), "path")
     annotations, problems = list[ParsedAnnotation](), [Problem(location, note) for note in notes]
     items = list(_items(item, said))
 

@@ -252,10 +252,10 @@ def _path(said: Mapping[str, Any]) -> str:
     """Of the image, as it was before Label Studio put its own folder and a number in front."""
     keys = sorted(said, key=lambda key: IMAGE_KEYS.index(key) if key in IMAGE_KEYS else len(IMAGE_KEYS))
     texts = [said[key] for key in keys if isinstance(said[key], str)]
-    path = values.text(next((each for each in texts if "." in each or "/" in each), None), "image")
+    path = values.path(next((each for each in texts if "." in each or "/" in each), None), "image")
     uploaded = UPLOADED.fullmatch(path)
     if uploaded is not None:
-        return values.text(unquote(uploaded[1]), "image")
+        return values.path(unquote(uploaded[1]), "image")
     if "/data/local-files/" in path:
-        return values.text(parse_qs(urlsplit(path).query).get("d", [""])[0], "image")
+        return values.path(parse_qs(urlsplit(path).query).get("d", [""])[0], "image")
     return path

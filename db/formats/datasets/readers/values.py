@@ -62,6 +62,12 @@ def text(value: Any, name: str) -> str:
     return found
 
 
+def path(value: Any, name: str) -> str:
+    """The same, but with the spaces at its ends: names of files may have them."""
+    found = text(value, name)
+    return value.strip("\t\r\n") if isinstance(value, str) and len(value) <= MAX_TEXT else found
+
+
 def size(width: Any, height: Any) -> tuple[int, int] | None:
     """None where a file does not say it, or says nothing that can be a size."""
     sides = []
