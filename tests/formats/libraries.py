@@ -308,7 +308,7 @@ CHECKS: dict[tuple[str, str], tuple[Check, Iterable[str]]] = {
     ("datasets", "IMAGE_FOLDER"): (datasets_image_folder, ("digits",)),
     ("datasets", "CSV"): (datasets_csv, ("cells", "digits", "uneven", "unlabelled")),
     ("datasets", "JSON_LINES"): (datasets_json_lines, ALL),
-    ("webdataset", "WEBDATASET"): (webdataset_webdataset, ALL),
+    ("webdataset", "WEBDATASET"): (webdataset_webdataset, ("cells", "outlines", "digits", "unlabelled")),
     ("mlcroissant", "CROISSANT"): (mlcroissant_croissant, ALL),
     ("label-studio-sdk", "LABEL_STUDIO"): (label_studio_sdk_label_studio, ("cells", "outlines", "digits")),
 }
