@@ -205,3 +205,23 @@ test(
     assert.equal(await width(), 2);
   }),
 );
+
+test(
+  "keys work on the next image, too",
+  browser.used(async () => {
+    const { page, dialog, press } = await open();
+    const [first, number] = [await dialog.getByRole("heading").first().textContent(), dialog.locator(".buttons > span").first()];
+    const [at, total] = (await number.textContent()).split(" / ").map(Number);
+    const key = at + 2 <= total ? "ArrowRight" : "ArrowLeft";
+    const step = key === "ArrowRight" ? 1 : -1;
+    for (const to of [at + step, at + 2 * step]) {
+      await press(key);
+      await until(() => number.textContent(), `${to} / ${total}`);
+    }
+    assert.notEqual(await dialog.getByRole("heading").first().textContent(), first);
+    const { width } = await dialog.locator(".stage img").boundingBox();
+    await press("+");
+    await until(async () => (await dialog.locator(".stage img").boundingBox()).width > width, true);
+    await page.keyboard.press("Escape");
+  }),
+);

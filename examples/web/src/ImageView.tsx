@@ -126,6 +126,7 @@ function Editor({ id, changes, position, previous, next }: EditorProps) {
   const [cross, setCross] = useState<Spot | null>(null); // where the keys are
   const { drafts, added, draft, add, update, remove, decide } = useAnnotations(id, image?.annotations ?? []);
   const stage = useRef<HTMLDivElement>(null);
+  useEffect(() => stage.current?.focus(), []); // keys go on with the next image
   const group = useRef<SVGGElement>(null);
   const touching = useRef(new Map<number, Spot>()); // pointers, where they are in the window
   const [loadedSize, setLoadedSize] = useState<[number, number] | null>(null);
@@ -348,7 +349,6 @@ function Editor({ id, changes, position, previous, next }: EditorProps) {
         }
         aria-description={takesShapes ? text.toolHelp[tool] : undefined}
         data-first
-        autoFocus
         onWheel={onWheel}
         onPointerDown={onPointerDown}
         onPointerMove={onPointerMove}
