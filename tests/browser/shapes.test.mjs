@@ -126,11 +126,12 @@ test(
     await tool("Box").focus();
     await press("Enter", "Space", "Control+ArrowRight", "ArrowRight", "Control+ArrowDown", "Space");
     await until(() => saved("rect").count(), boxes + 1);
+    await until(() => saved("rect.chosen").count(), 1);
     await press("Control+ArrowLeft", "Shift+ArrowDown");
     await until(() => stage.locator(".pending").count(), 0);
     await tool("Polygon").focus();
     await press("Enter", "Space", "Control+ArrowRight", "Space", "Control+ArrowDown", "Space", "Enter");
-    await until(() => saved("polygon").count(), polygons + 1);
+    await until(() => saved("polygon.chosen").count(), 1);
     await press("Delete");
     await until(() => saved("polygon").count(), polygons);
   }),
