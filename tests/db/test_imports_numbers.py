@@ -63,3 +63,4 @@ async def test_a_number_beyond_all_bounds_is_a_notice(detection: AnnotationImpor
     assert [label for _, label, *_ in await detection.annotations()] == ["dog"]
     _, examples = (await detection.notices(job))["CONTENT"]
     assert all(example.startswith(name) for example in examples)
+    assert form == "PASCAL_VOC" or number != "1e308" or "to 1,000,000,000, and is 1e+308." in examples[0]

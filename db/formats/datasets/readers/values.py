@@ -35,8 +35,10 @@ def number(value: Any, name: str) -> float:
         return value + 0.0
     if isinstance(value, str) and len(value) <= 80 and NUMBER.fullmatch(value.strip()):
         value = float(value)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not -LARGEST <= value <= LARGEST:
+    if isinstance(value, bool) or not isinstance(value, int | float):
         raise Invalid(f"`{name}` must be a number, and is {quoted(value)}.")
+    if not -LARGEST <= value <= LARGEST:
+        raise Invalid(f"`{name}` must be a number from -{LARGEST:,.0f} to {LARGEST:,.0f}, and is {quoted(value)}.")
     return float(value) + 0.0
 
 
