@@ -28,6 +28,7 @@ CONNECT: Final = 5.0  # seconds
 MAX_ANSWER: Final = 32 * 1024 * 1024  # bytes
 MAX_VALUES: Final = 500_000  # in an answer: the event loop waits while they are made, some tenths of a second
 PIECE: Final = 64 * 1024
+WINDOW: Final = 16 * 1024  # bytes that the kernel keeps for us: as many are parsed before others have their turn
 PAUSES: Final = (1.0, 4.0)  # seconds before a request is repeated
 BUSY: Final = frozenset({429, 502, 503, 504})  # statuses after which a request is repeated
 # Statuses that say something of this request alone: others may be answered.
@@ -155,7 +156,9 @@ async def connect(address: Address, seconds: float) -> AsyncGenerator[Client, No
     if address.host.user is not None:
         headers["authorization"] = aiohttp.encode_basic_auth(address.host.user, address.host.password or "")
     async with aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(resolver=Resolved(), use_dns_cache=False, force_close=True),
+        connector=aiohttp.TCPConnector(
+            resolver=Resolved(), use_dns_cache=False, force_close=True, socket_factory=_socket
+        ),
         cookie_jar=aiohttp.DummyCookieJar(),
         timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT),
         headers=headers,
@@ -163,6 +166,14 @@ async def connect(address: Address, seconds: float) -> AsyncGenerator[Client, No
         trust_env=False,
     ) as session:
         yield Client(session, address, seconds)
+
+
+def _socket(address: "aiohttp.AddrInfoType") -> socket.socket:
+    """Of an address with its family, type and protocol."""
+    made = socket.socket(*address[:3])
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, WINDOW)
+    made.setblocking(False)
+    return made
 
 
 async def _resolve(address: Address) -> list[tuple[int, str]]:

@@ -105,6 +105,22 @@ async def test_an_answer_that_breaks_off_is_none() -> None:
         assert len(served.asked) == 1
 
 
+async def test_little_of_an_answer_is_parsed_before_others_have_their_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Answers that announce another one, without end, kept the event loop from everybody until the time was over."""
+    made, sockets = http_client._socket, list[int]()
+
+    def noting(address: Any) -> socket.socket:
+        found = made(address)
+        sockets.append(found.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF))
+        return found
+
+    monkeypatch.setattr(http_client, "_socket", noting)
+    async with asked(lambda *_: ["x" * 1_000_000]) as (client, _):
+        assert await client.request("GET", "/") == ["x" * 1_000_000]
+    [size] = sockets
+    assert size <= 2 * http_client.WINDOW  # Linux doubles it
+
+
 async def test_a_check_needs_no_json() -> None:
     async with asked(lambda *_: web.Response(text="OK")) as (client, _):
         await client.check("/health")
