@@ -98,3 +98,21 @@ test(
     await owner.locator(".history li.undone").getByRole("button").getByText("undone").waitFor();
   }),
 );
+
+test(
+  "keys lead back to the images where the button that was pressed is gone",
+  browser.used(async () => {
+    const page = await start();
+    await grid(page).focus();
+    await page.keyboard.press("Space");
+    await says(page, "1 selected");
+    await page.getByRole("button", { name: "Deselect" }).focus();
+    await page.keyboard.press("Enter");
+    await says(page, "90 images");
+    await page.keyboard.press("ArrowRight"); // to the list
+    await page.keyboard.press("ArrowRight"); // in it
+    await page.keyboard.press("Space");
+    await says(page, "1 selected");
+    assert.equal(await images(page).nth(1).getAttribute("aria-selected"), "true");
+  }),
+);

@@ -303,6 +303,8 @@ function Page({ data, dataset, reread }: { data: Loaded; dataset: Dataset; rerea
     else if (event.key === "Delete" && aim && dataset.viewerCan.manage) setShown("delete");
     else if (event.key === "l" || event.key === "L") document.getElementById("label-box")?.focus();
     else if (event.key === "?") setShown("keys");
+    else if (document.activeElement === document.body && /^(Arrow\w+|Enter| )$/.test(event.key))
+      grid.current!.focus(); // the button that had the focus went with what it did
     else return;
     event.preventDefault();
   };
