@@ -116,3 +116,17 @@ test(
     assert.equal(await images(page).nth(1).getAttribute("aria-selected"), "true");
   }),
 );
+
+test(
+  "a filter that the server refuses is told, until it is another one",
+  browser.used(async () => {
+    const page = await start();
+    await page.getByPlaceholder("File name or path").fill("x".repeat(1_025));
+    await page.locator(".center").getByRole("alert").getByText("A text in a filter has at most 1,024 bytes.").waitFor();
+    await page.waitForResponse((response) => response.url().endsWith("/graphql")); // it is asked for again
+    await page.locator(".center").getByRole("alert").waitFor();
+    await page.getByRole("button", { name: "Clear filters" }).click();
+    await says(page, "90 images");
+    assert.equal(await page.locator(".center").getByRole("alert").count(), 0);
+  }),
+);

@@ -214,9 +214,10 @@ export class SampleList {
       ({ unsubscribe } = source.subscribe(({ data, error, stale }) => {
         if (this.isClosed) return resolve(true);
         note(error);
-        this.problem = error && !isPassing(error) ? error : undefined;
-        if (this.problem) this.changed();
         const samples = data?.dataset?.samples;
+        // The cache may answer once more after a refusal, with neither.
+        if (error || samples) this.problem = error && !isPassing(error) ? error : undefined;
+        if (this.problem) this.changed();
         if (samples && !stale) received(samples);
         if (error || !stale) resolve(!error && samples !== undefined);
       }));
