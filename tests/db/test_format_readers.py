@@ -4,6 +4,7 @@ import gzip
 import io
 import json
 import tarfile
+import tracemalloc
 from random import Random
 from typing import Any
 
@@ -345,6 +346,16 @@ OVERFULL: dict[str, dict[str, bytes | str]] = {
 def test_of_an_image_only_so_many_annotations_are_read(name: str) -> None:
     [record], [problem] = read(READERS[name], OVERFULL[name], "IMAGE_CLASSIFICATION")
     assert (len(record.annotations or ()), problem.message) == (10_000, "An image has at most 10,000 annotations.")
+
+
+def test_labels_beyond_those_that_are_read_take_no_memory() -> None:
+    line = json.dumps({"path": "a.png", "labels": ["c"] * 300_000})
+    tracemalloc.start()
+    try:
+        read(READERS["JSON_LINES"], {"a.jsonl": line}, "IMAGE_CLASSIFICATION")
+        assert tracemalloc.get_traced_memory()[1] < 40 * 1024 * 1024  # 300,000 dicts are 100 MiB
+    finally:
+        tracemalloc.stop()
 
 
 def test_parquet_that_lies_about_its_rows_never_lacks_some_silently() -> None:

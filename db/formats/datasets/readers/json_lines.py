@@ -9,7 +9,7 @@ objects: {"bbox": [[x, y, width, height], …], "categories" | "category" | "lab
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
-from itertools import zip_longest
+from itertools import islice, zip_longest
 from typing import Any, BinaryIO, Final
 
 import orjson
@@ -85,7 +85,7 @@ def record(
         path = path.get("path")
     path = values.path(path if path is not None else said.get("id"), "path")
     annotations, problems = list[ParsedAnnotation](), [Problem(location, note) for note in notes]
-    items = list(_items(item, said))
+    items = list(islice(_items(item, said), MAX_ANNOTATIONS + 1))  # a line may have millions
 
     def note(message: str) -> None:
         problems.append(Problem(location, message))
