@@ -16,8 +16,13 @@ POLL = 0.2  # seconds between looks at a sync that runs
 BAR = 32
 
 # Images of the checkout, in the folders of these names below `examples/`, and the datasets that are made of them.
-EXAMPLES = (
-    {"name": "digits", "type": "IMAGE_CLASSIFICATION", "description": "Hand signs for the digits 0 to 9"},
+EXAMPLES: tuple[dict[str, Any], ...] = (
+    {
+        "name": "digits",
+        "type": "IMAGE_CLASSIFICATION",
+        "description": "Hand signs for the digits 0 to 9",
+        "labels": [{"name": f"digit-{digit}", "shortcut": str(digit)} for digit in range(10)],
+    },
     {"name": "cells", "type": "OBJECT_DETECTION", "description": "Blood cells, each in a box"},
 )
 
@@ -74,7 +79,7 @@ async def show(url: str, token: str, token_file: Path, images: Path, *, suggest:
     print("\n  Ctrl-C stops the server. The data stays, and the next start finds it.\n", flush=True)
 
 
-async def _show(url: str, token: str, images: Path, example: dict[str, str]) -> dict[str, int]:
+async def _show(url: str, token: str, images: Path, example: dict[str, Any]) -> dict[str, int]:
     """The dataset's counts, once it is synced."""
     name = example["name"]
     dataset = (await query(url, token, FIND, name=name))["dataset"]

@@ -86,12 +86,10 @@ def test_the_demo_labels_real_images_and_finds_them_again(data_dir: Path) -> Non
         assert f"{server.url}/ui/\n" in server.said
         assert server.token not in server.said
         assert server.ask(FIRST_QUERY)["dataset"]["samples"]["totalCount"] == 20
-        counts = (
-            '{ dataset(by: {name: "digits"}) { statistics { totalCount labeledCount } labels { name sampleCount } } }'
-        )
+        counts = '{ dataset(by: {name: "digits"}) { statistics { totalCount labeledCount } labels { shortcut sampleCount } } }'
         found = server.ask(counts)["dataset"]
         assert found["statistics"] == {"totalCount": 90, "labeledCount": 70}
-        assert [label["sampleCount"] for label in found["labels"]] == [7] * 10
+        assert found["labels"] == [{"shortcut": digit, "sampleCount": 7} for digit in "0123456789"]
         assert server.stop(signal.SIGINT) == 0
     assert not postgres_runs(data_dir)
     with running("demo", data_dir) as again:
