@@ -86,8 +86,8 @@ def test_the_demo_labels_real_images_and_finds_them_again(data_dir: Path) -> Non
         assert f"{server.url}/ui/\n" in server.said
         assert server.token not in server.said
         assert server.ask(FIRST_QUERY)["dataset"]["samples"]["totalCount"] == 20
-        counts = '{ dataset(by: {name: "digits"}) { statistics { totalCount labeledCount } labels { shortcut sampleCount } } }'
-        found = server.ask(counts)["dataset"]
+        fields = "statistics { totalCount labeledCount } labels { shortcut sampleCount }"
+        found = server.ask(f'{{ dataset(by: {{name: "digits"}}) {{ {fields} }} }}')["dataset"]
         assert found["statistics"] == {"totalCount": 90, "labeledCount": 70}
         assert found["labels"] == [{"shortcut": digit, "sampleCount": 7} for digit in "0123456789"]
         assert server.stop(signal.SIGINT) == 0
