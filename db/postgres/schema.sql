@@ -261,12 +261,6 @@ BEGIN
     RETURN power(matches, 2) < page * samples;
 END $$;
 
-CREATE FUNCTION public.labels_in(key bigint) RETURNS bigint[]
-    LANGUAGE sql IMMUTABLE PARALLEL SAFE
-    AS $$
-    SELECT array_remove(ARRAY[key & 2097151, (key >> 21) & 2097151, key >> 42], 0)
-$$;
-
 CREATE FUNCTION public.labels_key(label_ids bigint[]) RETURNS bigint
     LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
     AS $$
@@ -516,9 +510,11 @@ CREATE FUNCTION public.suggestion_scores(sample bigint, label_ids bigint[]) RETU
     AS $$
 BEGIN
     RETURN (
-        SELECT suggestion_scores(array_agg(model_id), array_agg(label_id), array_agg(confidence),
-                                 array_agg(shape IS NULL), suggestion_scores.label_ids)
-        FROM annotation WHERE sample_id = suggestion_scores.sample AND NOT confirmed);
+        SELECT suggestion_scores(array_agg(model_id) FILTER (WHERE NOT confirmed),
+                                 array_agg(label_id) FILTER (WHERE NOT confirmed),
+                                 array_agg(confidence) FILTER (WHERE NOT confirmed),
+                                 array_agg(shape IS NULL) FILTER (WHERE NOT confirmed), suggestion_scores.label_ids)
+        FROM annotation WHERE sample_id = suggestion_scores.sample);
 END $$;
 
 CREATE FUNCTION public.suggestion_scores(models bigint[], labels bigint[], confidences double precision[], whole boolean[], label_ids bigint[]) RETURNS double precision[]

@@ -121,6 +121,32 @@ async def test_what_is_suggested_is_compared_once_however_many_shapes_a_sample_h
         assert "Seq Scan" not in plan
 
 
+@pytest.fixture
+def empty_url(databases: Databases, server_url: str, template: str) -> Iterator[str]:
+    with databases.fresh(server_url, template) as url:
+        yield url
+
+
+async def test_how_sure_a_sample_is_is_read_from_its_own_rows(empty_url: str) -> None:
+    """Also before Postgres has statistics of suggestions: an index of all of them was read for each sample."""
+    read = (
+        "SELECT idx_blks_hit + idx_blks_read FROM pg_statio_user_indexes WHERE indexrelname = 'annotation_suggested_by'"
+    )
+    made = await benchmark.make(empty_url, samples=2_000)
+    connection = await asyncpg.connect(engine.driver_url(empty_url))
+    try:
+        models = await connection.fetch(benchmark.MODELS, made.dataset_id)
+        values = made.dataset_id, models[0]["id"], made.label_ids[0], len(made.label_ids), 0, 1
+        await connection.execute(benchmark.SUGGESTIONS, *values)
+        await connection.execute("SELECT pg_stat_force_next_flush()")
+        before = await connection.fetchval(read)
+        await connection.execute("SELECT derived_state(id) FROM sample LIMIT 100")
+        await connection.execute("SELECT pg_stat_force_next_flush()")
+        assert await connection.fetchval(read) - before < 100
+    finally:
+        await connection.close()
+
+
 def test_no_value_of_a_suggestion_is_written_into_a_statement() -> None:
     filter_ = suggested(labels=["needle"], models=[ModelFilter("needle", "1")], confidence=FloatFilter(min=0.125))
     plan = page(filter_)
