@@ -45,6 +45,16 @@ const write = (page, editor, text) =>
     ([selector, text]) => document.querySelector(`${selector} .CodeMirror`).CodeMirror.setValue(text),
     [EDITORS[editor], text],
   );
+/** Into the middle of an editor, as its own scrolling does it: what the browser scrolls, the editor scrolls back. */
+const scrollTo = (page, editor, text) =>
+  page.evaluate(
+    ([selector, text]) => {
+      const { CodeMirror } = document.querySelector(`${selector} .CodeMirror`);
+      const line = CodeMirror.getValue().split("\n").findIndex((each) => each.includes(text));
+      CodeMirror.scrollIntoView({ line, ch: 0 }, CodeMirror.getScrollInfo().clientHeight / 3);
+    },
+    [EDITORS[editor], text],
+  );
 const executeButton = (page) => page.getByRole("button", { name: /^Execute query/ });
 const choose = async (page, title) => {
   await tab(page, title).click();
@@ -124,6 +134,7 @@ test(
       const shown = page.locator(`.CodeMirror-info img[src*="${part}"]`);
       const point = async () => {
         await page.mouse.move(0, 0); // lines that scroll are drawn anew, under a pointer that stays
+        await scrollTo(page, "answer", part);
         await url.hover();
         return shown.waitFor({ timeout: 3_000 }).then(() => true, () => false); // prettier-ignore
       };
