@@ -2,7 +2,13 @@
 import {
   type CSSProperties,
   type KeyboardEvent,
-  type PointerEvent, useEffect, useRef, useState, useSyncExternalStore } from "react";
+  type PointerEvent,
+  useEffect,
+  useLayoutEffect,
+  useRef,
+  useState,
+  useSyncExternalStore,
+} from "react";
 import { useQuery } from "urql";
 
 import { type DrawnLabel, useAnnotations } from "./annotations";
@@ -57,12 +63,17 @@ export default function ImageView({ list, index, changes, go, close }: ImageView
   useSyncExternalStore(list.subscribe, list.snapshot);
   useEffect(() => list.want(Math.max(0, index - 1), index + 1), [list, index]);
   const [shown, setShown] = useState(list.sample(index)); // the same image, also when it leaves the list meanwhile
-  useEffect(() => setShown(list.sample(index) ?? shown), [index]);
-  const sample = shown ?? list.sample(index);
+  const [shownIndex, setShownIndex] = useState(index);
+  const there = list.sample(index);
+  if (index !== shownIndex && there) {
+    setShownIndex(index); // in the same drawing: the next key is about the new image
+    setShown(there);
+  }
+  const sample = shown ?? there;
   const total = list.total ?? 0;
   // An image that got its label leaves the list of those without: the next one is at its place then.
-  const isHere = list.sample(index)?.id === sample?.id;
-  const next = () => (isHere ? go(index + 1) : setShown(list.sample(index)));
+  const isHere = there?.id === sample?.id;
+  const next = () => (isHere ? go(index + 1) : there && setShown(there));
   return (
     <Dialog title={sample?.path ?? text.loading} close={close} className="image-view">
       {sample && (
@@ -126,7 +137,7 @@ function Editor({ id, changes, position, previous, next }: EditorProps) {
   const [cross, setCross] = useState<Spot | null>(null); // where the keys are
   const { drafts, added, draft, add, update, remove, decide } = useAnnotations(id, image?.annotations ?? []);
   const stage = useRef<HTMLDivElement>(null);
-  useEffect(() => stage.current?.focus(), []); // keys go on with the next image
+  useLayoutEffect(() => stage.current?.focus(), []); // keys go on with the next image
   const group = useRef<SVGGElement>(null);
   const touching = useRef(new Map<number, Spot>()); // pointers, where they are in the window
   const [loadedSize, setLoadedSize] = useState<[number, number] | null>(null);
