@@ -225,6 +225,11 @@ def test_checks_of_formats_run_with_the_environment_of_the_server(checkout: Chec
     assert checkout.installs() == 1
 
 
+def test_checks_of_formats_import_no_package_of_the_tests() -> None:
+    code = "import sys; sys.modules['pytest'] = None; import tests.formats.run"
+    subprocess.run([sys.executable, "-P", "-c", code], env={**os.environ, "PYTHONPATH": str(ROOT)}, check=True)
+
+
 NODE = '[ "$1" = --version ] && echo v20.0.0 || echo "$@"'
 
 
