@@ -8,4 +8,5 @@ from db.storage.disks import Disk, Disks, DiskTimeout
 from db.storage.errors import ObjectChanged, ObjectExists, ObjectMissing, RootMissing
 from db.storage.local import LocalStore
 from db.storage.objects import Head, Page, Scope, Store, StoredObject
-from db.storage.stores import S3Config, Stores
+from db.storage.s3_config import S3Config
+from db.storage.stores import Stores

@@ -16,7 +16,7 @@ from botocore.exceptions import ClientError
 from db.errors import DomainError
 from db.storage.errors import ObjectMissing, RootMissing
 from db.storage.s3.errors import CONNECTION_ERRORS, Refused, Unreachable, error_of
-from db.storage.stores import S3Config
+from db.storage.s3_config import S3Config
 
 T = TypeVar("T")
 E = TypeVar("E", bound=DomainError)
