@@ -86,3 +86,34 @@ test(
     await picture(page, "zoomed-in");
   }),
 );
+
+test(
+  "what is above the images takes one line each, at any width and with any counts; what has no room is in a menu",
+  browser.used(async () => {
+    for (const [width, hasMenu] of [[1360, false], [1024, true], [390, true]]) {
+      const page = await browser.open(server, { dataset: "phone", viewport: { width, height: 820 } });
+      const [tabs, tools] = [page.locator(".center > .tabs"), page.locator(".tools")];
+      const select = tools.getByRole("button", { name: "Select ▾" });
+      await images(page).first().waitFor();
+      assert.equal(await select.isVisible(), hasMenu);
+      if (hasMenu) await select.click();
+      await page.getByRole("button", { name: /^Select all/ }).click();
+      await says(page, "90 selected");
+      assert.equal(await page.getByRole("button", { name: /^Select all/ }).isVisible(), !hasMenu);
+      assert.ok(await tools.evaluate((each) => each.scrollWidth <= each.clientWidth), `all tools are in ${width} pixels`);
+      await picture(page, `tools-${width}`);
+      await page.evaluate(() => {
+        for (const each of document.querySelectorAll(".figure, .tools .count")) each.textContent = "1,234,567 selected";
+      });
+      for (const line of [tabs, tools]) assert.ok((await line.boundingBox()).height < 70, `one line in ${width} pixels`);
+      if (hasMenu) {
+        await select.click();
+        await page.keyboard.press("Escape"); // closes the menu, and nothing else
+        await page.getByRole("button", { name: "Deselect" }).waitFor({ state: "hidden" });
+        await select.click();
+      }
+      await page.getByRole("button", { name: "Deselect" }).click();
+      await until(() => grid(page).locator(".card.selected").count(), 0);
+    }
+  }),
+);

@@ -288,7 +288,7 @@ function Page({ data, dataset, reread }: { data: Loaded; dataset: Dataset; rerea
       void undo(event.shiftKey ? "redo" : "undo");
       return;
     }
-    if (document.querySelector("dialog[open]") || event.isComposing) return;
+    if (document.querySelector("dialog[open], #selecting:popover-open") || event.isComposing) return;
     const decision = conditions.tab === "SUGGESTED" && decisionOf(event, dataset.labels);
     const tab = event.altKey && TABS[Number(event.code.replace("Digit", "")) - 1];
     const labelOfKey = !control && !event.altKey && dataset.labels.find((each) => each.shortcut === event.key);
@@ -385,7 +385,9 @@ function Page({ data, dataset, reread }: { data: Loaded; dataset: Dataset; rerea
             <p className="empty">
               {isNarrowed(conditions) || conditions.tab !== "ALL"
                 ? text.nothing
-                : `${text.nothingYet} ${text.nothingYetHelp}`}
+                : dataset.activeJob
+                  ? text.arriving
+                  : `${text.nothingYet} ${text.nothingYetHelp}`}
             </p>
           )}
           <Grid

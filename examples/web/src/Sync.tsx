@@ -63,7 +63,8 @@ export function SyncProgress() {
     <section className={`sync ${job.status.toLowerCase()}`} aria-label={text.sync}>
       <p role="status">
         <strong>{text.syncStatus[job.status]}</strong>{" "}
-        {text.syncCounts(job.scannedCount, job.addedCount, job.updatedCount, job.removedCount, job.movedCount)}
+        {job.status !== "QUEUED" &&
+          text.syncCounts(job.scannedCount, job.addedCount, job.updatedCount, job.removedCount, job.movedCount)}
         {job.skippedCount > 0 && <> · {text.skipped(job.skippedCount)}</>}
         {job.ignoredCount > 0 && <> · {text.ignored(job.ignoredCount)}</>}
         {error && <> · {text.errors[error.code] ?? error.message}</>}

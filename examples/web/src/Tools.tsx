@@ -52,17 +52,26 @@ export function Tools({ total, selected, order, tile, helpKey, ...does }: ToolsP
       <button type="button" disabled={!total} onClick={does.open} title={text.openHelp}>
         {text.open}
       </button>
-      <button type="button" disabled={!total} onClick={does.selectInView}>
-        {text.selectPage}
+      <button type="button" className="menu" popoverTarget="selecting">
+        {text.select} ▾
       </button>
-      <button type="button" disabled={!total} onClick={does.selectAll}>
-        {text.selectAll(total ?? 0)}
-      </button>
-      {selected > 0 && (
-        <button type="button" onClick={does.deselect}>
-          {text.deselect}
+      <div
+        id="selecting"
+        popover="auto"
+        onClick={({ currentTarget }) => currentTarget.hidePopover()} // nothing, where they are in the line
+      >
+        <button type="button" disabled={!total} onClick={does.selectInView}>
+          {text.selectPage}
         </button>
-      )}
+        <button type="button" disabled={!total} onClick={does.selectAll}>
+          {text.selectAll(total ?? 0)}
+        </button>
+        {selected > 0 && (
+          <button type="button" onClick={does.deselect}>
+            {text.deselect}
+          </button>
+        )}
+      </div>
       <span className="end">
         <label>
           <span>{text.sort}</span>{" "}
@@ -85,7 +94,7 @@ export function Tools({ total, selected, order, tile, helpKey, ...does }: ToolsP
         />
         <button
           type="button"
-          className="plain"
+          className="plain help"
           aria-label={text.help}
           aria-keyshortcuts={helpKey}
           title={help}

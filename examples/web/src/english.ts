@@ -82,9 +82,11 @@ export const english = {
   nothing: "No image matches.",
   nothingYet: "There are no images yet.",
   nothingYetHelp: "Drop some here, or sync the folder.",
+  arriving: "Images are being added. They appear here.",
   // Selection
   imageList: (total: number) => `List of ${images(total)}`,
   selected: (count: number) => `${number(count)} selected`,
+  select: "Select",
   selectPage: "Select in view",
   selectAll: (count: number) => `Select all ${number(count)}`,
   deselect: "Deselect",

@@ -2,7 +2,8 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 
-import { makeDataset } from "../clients/api.mjs";
+import { makeDataset, request } from "../clients/api.mjs";
+import { startServer } from "../clients/server.mjs";
 import { grid, images, makeToken, openBrowser, picture, says, tab } from "./browser.mjs";
 import { suggestDigits } from "./suggest.mjs";
 
@@ -10,11 +11,11 @@ const { LABELGRAPH_CLIENTS_URL: server } = process.env; // from run.mjs
 
 const browser = await openBrowser();
 
-before(async () => suggestDigits(await makeDataset("told")));
+before(async () => suggestDigits(await makeDataset("hints")));
 after(() => browser.close());
 
 const start = async (options = {}) => {
-  const page = await browser.open(server, { dataset: "told", ...options });
+  const page = await browser.open(server, { dataset: "hints", ...options });
   await images(page).nth(5).waitFor();
   return page;
 };
@@ -34,7 +35,7 @@ test(
 );
 
 test(
-  "the buttons show the keys that work, and a label's key that is also the page's is told",
+  "the buttons show the keys that work, and a label's key that is also the page's says so",
   browser.used(async () => {
     const page = await start();
     await tab(page, "Suggested").click();
@@ -51,7 +52,7 @@ test(
 );
 
 test(
-  "a confidence that is none is told, and nothing can be decided by it",
+  "a confidence out of range is refused with the range, and nothing can be decided by it",
   browser.used(async () => {
     const page = await start();
     await page.getByRole("button", { name: /^Suggested \d+$/ }).click();
@@ -71,7 +72,7 @@ test(
 );
 
 test(
-  "a label's name that cannot be stays in its field, and the rule is told",
+  "a label's name that cannot be stays in its field, and the page says the rule",
   browser.used(async () => {
     const page = await start();
     const box = page.getByRole("combobox", { name: /^Label the/ });
@@ -118,7 +119,7 @@ test(
 );
 
 test(
-  "a filter that the server refuses is told, until it is another one",
+  "the page says why the server refuses a filter, until it is another one",
   browser.used(async () => {
     const page = await start();
     await page.getByPlaceholder("File name or path").fill("x".repeat(1_025));
@@ -128,5 +129,26 @@ test(
     await page.getByRole("button", { name: "Clear filters" }).click();
     await says(page, "90 images");
     assert.equal(await page.locator(".center").getByRole("alert").count(), 0);
+  }),
+);
+
+test(
+  "an empty dataset says that images are being added, and offers a sync only where none runs",
+  browser.used(async () => {
+    const own = await startServer(process.env.LABELGRAPH_CLIENTS_PYTHON, { name: "waiting", options: ["--no-worker"] });
+    try {
+      const to = { url: `${own.url}/graphql`, token: own.token };
+      const create = "mutation ($input: CreateDatasetInput!) { createDataset(input: $input) { job { id } } }";
+      const { createDataset } = await request(create, { input: { name: "empty", inputPath: own.images } }, to);
+      const page = await browser.open(own.url, { dataset: "empty", token: own.token });
+      await page.getByText("Images are being added. They appear here.").waitFor();
+      await page.getByRole("status").getByText("Waiting").waitFor();
+      await picture(page, "empty-waiting");
+      const cancel = "mutation ($id: ID!) { cancelJob(input: { jobId: $id }) { job { status } } }";
+      await request(cancel, { id: createDataset.job.id }, to);
+      await page.getByText("There are no images yet. Drop some here, or sync the folder.").waitFor();
+    } finally {
+      await own.stop();
+    }
   }),
 );
