@@ -1,6 +1,6 @@
 /** The page at /ui/ in Chromium: the walk of somebody who labels, by mouse, and by keyboard alone. */
 import assert from "node:assert/strict";
-import { cpSync, existsSync, mkdtempSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
@@ -308,6 +308,46 @@ test(
       await until(() => counts(page), [93, 17, 76]);
       await until(() => existsSync(join(folder, "walk", "many-0.jpg")), false); // files go after the commit
     });
+  }),
+);
+
+test(
+  "files and folders that are dropped anywhere on the page are uploaded; one that is gone is not sent",
+  browser.used(async () => {
+    await makeDataset("dropped");
+    const given = mkdtempSync(join(tmpdir(), "labelgraph-drop-"));
+    mkdirSync(join(given, "folder", "deeper"), { recursive: true });
+    const names = ["one.jpg", "folder/two.jpg", "folder/deeper/three.jpg", "gone.jpg", "late.jpg"];
+    for (const name of names) writeFileSync(join(given, name), anImage(`dropped ${name}`));
+    writeFileSync(join(given, "folder", "notes.txt"), "no image");
+    const page = await browser.open(server, { dataset: "dropped" });
+    await until(() => counts(page), [90, 20, 70]);
+    // Only what was chosen by a field, or is dragged by a hand, may be sent.
+    await page.evaluate(() => document.body.append(Object.assign(document.createElement("input"), { type: "file", multiple: true })));
+    await page.locator("body > input").setInputFiles(names.map((name) => join(given, name)));
+    const drop = async (place, dropped) => {
+      const devtools = await place.page().context().newCDPSession(place.page());
+      const { x, y, width, height } = await place.boundingBox();
+      const data = { items: [], files: dropped.map((name) => join(given, name)), dragOperationsMask: 1 };
+      for (const type of ["dragEnter", "dragOver", "drop"])
+        await devtools.send("Input.dispatchDragEvent", { type, x: x + width / 2, y: y + height / 2, data });
+    };
+    await drop(page.locator(".bar"), ["one.jpg", "folder", "gone.jpg"]);
+    const dialog = page.getByRole("dialog");
+    await until(() => dialog.locator(".uploads li").count(), 4);
+    await drop(dialog.locator(".uploads"), ["late.jpg"]);
+    await until(() => dialog.locator(".uploads li").count(), 5);
+    rmSync(join(given, "gone.jpg"));
+    await dialog.getByRole("button", { name: "Upload 5 images" }).click();
+    await until(() => dialog.locator(".uploads li.done").count(), 4);
+    await dialog.locator(".uploads li.failed").getByText("The file is gone or was changed").waitFor();
+    await picture(page, "dropped");
+    await page.keyboard.press("Escape");
+    await until(() => counts(page), [94, 24, 70]);
+    const reader = await browser.open(server, { dataset: "dropped", token: makeToken("drops-nothing", "read") });
+    await images(reader).first().waitFor();
+    await drop(grid(reader), ["one.jpg"]);
+    await reader.getByRole("paragraph").getByText("Your token may not do this: it needs the scope MANAGE.").first().waitFor();
   }),
 );
 

@@ -16,6 +16,7 @@ import {
 } from "./conditions";
 import { byLabel, decide, decisionOf, suggestionsOf, toAccept, whichOf } from "./decisions";
 import { DeleteImages } from "./Deletion";
+import { useDrop } from "./drop";
 import { Filters, useFacets } from "./Filters";
 import { follow } from "./follow";
 import {
@@ -106,7 +107,6 @@ function Page({ data, dataset, reread }: { data: Loaded; dataset: Dataset; rerea
   const [shown, setShown] = useState<Window | null>(null);
   const [opened, setOpened] = useState<number | null>(null); // the position of the image that is viewed
   const [dropped, setDropped] = useState<File[]>([]);
-  const [isDragging, setDragging] = useState(false);
   const [message, setMessage] = useState<Message | null>(null);
   const [changes, setChanges] = useState(0); // counts what happened, for the parts that read again then
   const steps = useRef<{ undo: Step[]; redo: Step[] }>({ undo: [], redo: [] });
@@ -321,6 +321,11 @@ function Page({ data, dataset, reread }: { data: Loaded; dataset: Dataset; rerea
     setDropped([]);
   };
   const can = dataset.viewerCan;
+  const isDragging = useDrop((files) => {
+    if (!can.upload) return say(text.mayNot, "bad");
+    setDropped(files);
+    setShown("upload");
+  });
   return (
     <WorkspaceContext value={workspace}>
       <a className="skip" href="#grid">
@@ -343,18 +348,7 @@ function Page({ data, dataset, reread }: { data: Loaded; dataset: Dataset; rerea
         <Action onClick={() => setShown("history")}>{text.history}</Action>
       </Bar>
       <Connection />
-      <main
-        className="workspace"
-        onDragEnter={(event) => can.upload && event.dataTransfer.types.includes("Files") && setDragging(true)}
-        onDragOver={(event) => event.preventDefault()}
-        onDrop={(event) => {
-          event.preventDefault();
-          setDragging(false);
-          if (!can.upload || event.dataTransfer.files.length === 0) return;
-          setDropped([...event.dataTransfer.files]);
-          setShown("upload");
-        }}
-      >
+      <main className="workspace">
         <Filters conditions={conditions} setConditions={filterBy} facets={facets} changes={changes} />
         <section className="center" aria-label={text.imageList(total ?? 0)}>
           <SyncProgress />
@@ -431,11 +425,7 @@ function Page({ data, dataset, reread }: { data: Loaded; dataset: Dataset; rerea
           />
           <LabelPanel apply={(given) => void label(given)} mayApply={aim !== null} />
         </aside>
-        {isDragging && (
-          <div className="drop" onDragLeave={() => setDragging(false)}>
-            {text.dropHere}
-          </div>
-        )}
+        {isDragging && can.upload && <div className="drop">{text.dropHere}</div>}
       </main>
       <Messages message={message} close={() => setMessage(null)} undo={(direction) => void undo(direction)} />
       <Suspense fallback={null}>

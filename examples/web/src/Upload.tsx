@@ -58,15 +58,21 @@ export default function Upload({ files, close }: { files: File[]; close: () => v
     onConflict: rename ? ("RENAME" as const) : ("ERROR" as const),
   };
 
+  const isOpen = ({ status, file }: Item) => status !== "done" && file.size <= limits.maxFileBytes;
+
   const start = async () => {
-    const ready = items.filter(({ status, file }) => status !== "done" && file.size <= limits.maxFileBytes);
-    const size = ready.reduce((sum, { file }) => sum + file.size, 0);
     setBusy(true);
+    const ready: Item[] = [];
+    for (const item of items.filter(isOpen)) {
+      if (await isReadable(item.file)) ready.push(item);
+      else mark([item.key], "failed", text.unreadable);
+    }
+    const size = ready.reduce((sum, { file }) => sum + file.size, 0);
     mark(
       ready.map(({ key }) => key),
       "sending",
     );
-    if (size <= limits.maxRequestBytes && ready.length <= FILES) await inOneRequest(ready);
+    if (ready.length > 0 && size <= limits.maxRequestBytes && ready.length <= FILES) await inOneRequest(ready);
     else for (let first = 0; first < ready.length; first += KEYS) await toStorage(ready.slice(first, first + KEYS));
     setBusy(false);
   };
@@ -109,19 +115,11 @@ export default function Upload({ files, close }: { files: File[]; close: () => v
     for (const result of completed.completeUploads.results) settle(result.key, result);
   };
 
-  const open = items.filter(({ status, file }) => status !== "done" && file.size <= limits.maxFileBytes).length;
-  const hasFailed = items.some(({ status, file }) => status === "failed" && file.size <= limits.maxFileBytes);
+  const open = items.filter(isOpen).length;
+  const hasFailed = items.some((item) => item.status === "failed" && isOpen(item));
   return (
     <Dialog title={text.upload} close={close} className="wide">
-      <label
-        className="dropzone"
-        onDragOver={(event) => event.preventDefault()}
-        onDrop={(event) => {
-          event.preventDefault();
-          event.stopPropagation();
-          add(event.dataTransfer.files);
-        }}
-      >
+      <label className="dropzone">
         <input
           type="file"
           multiple
@@ -175,6 +173,10 @@ export default function Upload({ files, close }: { files: File[]; close: () => v
     </Dialog>
   );
 }
+
+/** Whether a file is still there, unchanged. Sending it would fail as if the server could not be reached. */
+const isReadable = (file: File): Promise<boolean> =>
+  file.slice(0, 1).arrayBuffer().then(() => true, () => false); // prettier-ignore
 
 /** Puts a file to its address, again after a failure. This server's addresses are signed, as a bucket's are. */
 async function put(

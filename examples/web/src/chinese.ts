@@ -249,6 +249,7 @@ export const chinese: Text = {
   choose: "选择文件",
   uploadLimits: (file, formats) => `${formats}，每个文件最大 ${file}`,
   tooLarge: (limit) => `超过 ${limit}，不会发送`,
+  unreadable: "文件已不存在或已更改，请重新选择",
   uploadLabels: "全部图片的标签（用逗号分隔）",
   uploadNow: (count) => `上传 ${figure(count)} 张图片`,
   uploadStatus: { ready: "就绪", sending: "上传中…", done: "已上传", failed: "失败" },

@@ -283,6 +283,7 @@ export const english = {
   choose: "Choose files",
   uploadLimits: (file: string, formats: string) => `${formats}, at most ${file} each`,
   tooLarge: (limit: string) => `Larger than ${limit}: not sent`,
+  unreadable: "The file is gone or was changed: choose it again",
   uploadLabels: "Labels for all of them (with commas)",
   uploadNow: (count: number) => `Upload ${images(count)}`,
   uploadStatus: { ready: "ready", sending: "on its way …", done: "uploaded", failed: "failed" },
