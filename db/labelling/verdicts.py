@@ -18,11 +18,6 @@ from db.postgres import sql
 SQL: Final = sql.load(__file__)
 Outcome = Literal["ACCEPTED", "REJECTED", "CORRECTED"]
 
-# A suggestion `a` of what the sample has now, if only with a shape.
-AGREES: Final = """NOT a.confirmed AND EXISTS (
-    SELECT FROM annotation c WHERE c.sample_id = a.sample_id AND c.label_id + 0 = a.label_id AND c.confirmed
-    AND (a.shape IS NULL OR c.shape = a.shape))"""
-
 
 @dataclass(frozen=True, slots=True)
 class SuggestionFlags:
@@ -69,7 +64,7 @@ async def add_for(
 
 async def accept_agreeing(session: AsyncSession, samples: LockedSamples, change: RecordedChange) -> None:
     """After people labelled: suggestions of what is confirmed now were right, and go."""
-    await add(session, samples, "ACCEPTED", change, AGREES)
+    await samples.run(session, SQL.add_agreeing, dataset_id=samples.dataset_id, since=change.revision)
     await samples.run(session, SQL.delete_agreeing, since=change.revision)
 
 

@@ -1,4 +1,4 @@
--- `selected (id)` is a table of samples (LockedSamples). `label_id + 0` keeps Postgres to the index of samples.
+-- `selected (id)` is a table of samples (LockedSamples).
 
 -- name: flags
 -- Whether there are suggestions of these labels, and whether the dataset has a model.
@@ -12,6 +12,27 @@ SELECT a.id, a.dataset_id, a.sample_id, a.label_id, a.model_id, a.shape, a.confi
 FROM selected JOIN annotation a ON a.sample_id = selected.id
 WHERE a.dataset_id = :dataset_id AND a.model_id IS NOT NULL AND ({condition})
 
+-- name: add_agreeing
+-- Of suggestions of what a sample has confirmed: the label with the same shape, or with any where the suggestion has none.
+-- Sorted, not joined: a join compares each with each where two models suggest thousands of shapes of one sample.
+INSERT INTO verdict (id, dataset_id, sample_id, label_id, model_id, shape, confidence, outcome, since)
+SELECT id, :dataset_id, sample_id, label_id, model_id, shape, confidence, 'ACCEPTED', :since
+FROM (
+    WITH suggestion AS MATERIALIZED (
+        SELECT a.id, a.sample_id, a.label_id, a.shape, a.model_id, a.confidence
+        FROM selected JOIN annotation a ON a.sample_id = selected.id
+        WHERE a.dataset_id = :dataset_id AND NOT a.confirmed AND a.model_id IS NOT NULL
+    )
+    SELECT every.*, bool_or(id IS NULL) OVER (PARTITION BY sample_id, label_id) AS has_label,
+           bool_or(id IS NULL) OVER (PARTITION BY sample_id, label_id, shape) AS has_shape
+    FROM (SELECT * FROM suggestion
+          UNION ALL
+          SELECT NULL, c.sample_id, c.label_id, c.shape, NULL, NULL
+          FROM (SELECT DISTINCT sample_id FROM suggestion) AS suggested JOIN annotation c USING (sample_id)
+          WHERE c.confirmed) AS every
+) AS compared
+WHERE id IS NOT NULL AND CASE WHEN shape IS NULL THEN has_label ELSE has_shape END
+
 -- name: add_for
 -- Of annotations that are named by their ids.
 INSERT INTO verdict (id, dataset_id, sample_id, label_id, model_id, shape, confidence, outcome, since)
@@ -24,11 +45,22 @@ DELETE FROM annotation USING selected JOIN verdict v ON v.sample_id = selected.i
 WHERE v.outcome = 'ACCEPTED' AND v.since = :since AND annotation.id = v.id AND NOT annotation.confirmed
 
 -- name: take_back
--- What was confirmed elsewhere, and is there no more.
-UPDATE verdict SET outcome = :outcome, since = :since FROM selected
-WHERE verdict.sample_id = selected.id AND verdict.outcome = 'ACCEPTED' AND NOT EXISTS (
-    SELECT FROM annotation c WHERE c.sample_id = verdict.sample_id AND c.label_id + 0 = verdict.label_id AND c.confirmed
-    AND (verdict.shape IS NULL OR c.shape = verdict.shape))
+-- What was confirmed elsewhere, and is there no more: compared as above.
+UPDATE verdict SET outcome = :outcome, since = :since
+FROM (
+    WITH accepted AS MATERIALIZED (
+        SELECT v.id, v.sample_id, v.label_id, v.shape FROM selected JOIN verdict v ON v.sample_id = selected.id
+        WHERE v.outcome = 'ACCEPTED'
+    )
+    SELECT every.*, bool_or(id IS NULL) OVER (PARTITION BY sample_id, label_id) AS has_label,
+           bool_or(id IS NULL) OVER (PARTITION BY sample_id, label_id, shape) AS has_shape
+    FROM (SELECT * FROM accepted
+          UNION ALL
+          SELECT NULL, c.sample_id, c.label_id, c.shape
+          FROM (SELECT DISTINCT sample_id FROM accepted) AS judged JOIN annotation c USING (sample_id)
+          WHERE c.confirmed) AS every
+) AS compared
+WHERE verdict.id = compared.id AND NOT CASE WHEN compared.shape IS NULL THEN has_label ELSE has_shape END
 
 -- name: relabel
 UPDATE verdict SET label_id = :after, since = :since WHERE label_id = :before

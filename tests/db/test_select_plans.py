@@ -62,13 +62,18 @@ async def connection(database_url: str) -> AsyncIterator[asyncpg.Connection]:
 async def explain(connection: asyncpg.Connection, plan: Plan, **variables: Any) -> dict[str, list[dict[str, Any]]]:
     """The nodes that touched rows, by the index (or table) that they read."""
     inputs = Inputs({**INPUTS.variables, **variables}, INPUTS.identity, INPUTS.links)
-    source = f"EXPLAIN (ANALYZE, TIMING OFF, SUMMARY OFF, FORMAT JSON) {plan.text}"
-    (whole,) = json.loads(await connection.fetchval(source, *plan.arguments(inputs)))
     found: dict[str, list[dict[str, Any]]] = {}
-    for node in _nodes(whole["Plan"]):
+    for node in await explained(connection, plan.text, *plan.arguments(inputs)):
         if node["Actual Loops"]:
             found.setdefault(node.get("Index Name", node.get("Relation Name", node["Node Type"])), []).append(node)
     return found
+
+
+async def explained(connection: asyncpg.Connection, statement: str, *values: Any) -> list[dict[str, Any]]:
+    """Every node of the plan of a statement, which is executed."""
+    source = f"EXPLAIN (ANALYZE, TIMING OFF, SUMMARY OFF, FORMAT JSON) {statement}"
+    (whole,) = json.loads(await connection.fetchval(source, *values))
+    return _nodes(whole["Plan"])
 
 
 def _nodes(node: dict[str, Any]) -> list[dict[str, Any]]:
@@ -76,8 +81,10 @@ def _nodes(node: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def rows_read(nodes: list[dict[str, Any]]) -> float:
+    """And those that a filter or a join discarded."""
+    removed = ("Rows Removed by Filter", "Rows Removed by Join Filter")
     read: float = sum(
-        (each["Actual Rows"] + each.get("Rows Removed by Filter", 0)) * each["Actual Loops"] for each in nodes
+        (each["Actual Rows"] + sum(each.get(name, 0) for name in removed)) * each["Actual Loops"] for each in nodes
     )
     return read
 

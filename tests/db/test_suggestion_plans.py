@@ -9,13 +9,15 @@ import pytest
 
 from benchmarks import dataset as benchmark
 from db import queries
+from db.labelling import verdicts
+from db.labelling.samples.selection import OF_IDS
 from db.labelling.suggestions import suggest
 from db.postgres import engine, sql
 from db.queries import Plan, SelectedField
 from db.queries.filters import SampleFilter
 from db.queries.suggestions import FloatFilter, ModelFilter, SuggestionFilter
 from tests.conftest import Databases
-from tests.db.test_select_plans import INPUTS, explain, input_, page, rows_read
+from tests.db.test_select_plans import INPUTS, explain, explained, input_, page, rows_read
 
 SAMPLES = 20_000
 FIELDS = ("CONFIDENCE", "MARGIN", "ENTROPY", "DISAGREEMENT")
@@ -143,6 +145,35 @@ async def test_how_sure_a_sample_is_is_read_from_its_own_rows(empty_url: str) ->
         await connection.execute("SELECT derived_state(id) FROM sample LIMIT 100")
         await connection.execute("SELECT pg_stat_force_next_flush()")
         assert await connection.fetchval(read) - before < 100
+    finally:
+        await connection.close()
+
+
+SHAPES = 1_000
+SHAPED = f"""
+    INSERT INTO annotation (dataset_id, sample_id, label_id, labeled_by, origin, confirmed, confidence, model_id, shape,
+                            since)
+    SELECT $1, $2, $3, 'net', 'MODEL', $4, 0.5, $5, jsonb_build_object('n', n), 1 FROM generate_series(1, {SHAPES}) n
+"""
+
+
+async def test_what_models_agree_on_is_compared_once_however_many_shapes_a_sample_has(empty_url: str) -> None:
+    """Two models suggested the same 2,500 shapes: it took 5 s to accept them, as each was compared with each."""
+    made = await benchmark.make(empty_url, samples=2_000)
+    connection = await asyncpg.connect(engine.driver_url(empty_url))
+    try:
+        first, second = (row["id"] for row in (await connection.fetch(benchmark.MODELS, made.dataset_id))[:2])
+        sample = await connection.fetchval("SELECT min(id) FROM sample")
+        for model, confirmed in ((first, True), (second, False)):
+            await connection.execute(SHAPED, made.dataset_id, sample, made.label_ids[0], confirmed, model)
+        every = {"ids": [sample], "dataset_id": made.dataset_id, "since": 2, "outcome": "REJECTED"}
+        for name in ("add_agreeing", "delete_agreeing", "take_back"):
+            statement, names = sql.numbered(OF_IDS + getattr(verdicts.SQL, name))
+            nodes = await explained(connection, statement, *map(every.get, names))
+            assert rows_read([each for each in nodes if each["Node Type"] != "ModifyTable"]) < 40 * SHAPES, name
+            assert max(each["Actual Loops"] for each in nodes if "Scan" in each["Node Type"]) <= SHAPES, name
+            assert await connection.fetchval("SELECT count(*) FROM verdict") == SHAPES, name
+        assert await connection.fetchval("SELECT count(*) FROM annotation WHERE NOT confirmed") == 0
     finally:
         await connection.close()
 
