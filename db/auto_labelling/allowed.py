@@ -94,8 +94,8 @@ class AllowedModels:
             if found is not None:
                 return found
         message = (
-            f"There is no ONNX file `{excerpt(path)}` below the folders that the server's owner allows, with the JSON "
-            "beside it; the setting LABELGRAPH_MODELS lists them."
+            f"There is no ONNX file `{excerpt(path)}`, with the JSON file of its name next to it, in the folders that "
+            "the server's owner allows; the setting LABELGRAPH_MODELS lists them."
         )
         raise Invalid(message, code="INVALID_PATH")
 

@@ -225,7 +225,7 @@ def _hash(file: BinaryIO, path: Path, update: Callable[[bytes], None]) -> bool:
 
 def _unreadable(path: Path, what: str, error: OSError) -> ModelError:
     if what == DESCRIPTION and isinstance(error, FileNotFoundError):
-        return ModelError(f"There is no `{excerpt(path.name)}` beside the model, which says what it takes and gives.")
+        return ModelError(f"There is no `{excerpt(path.name)}` next to the model: it describes inputs and outputs.")
     return ModelError(f"{what} `{excerpt(path.name)}` cannot be read: {error.strerror}.")
 
 

@@ -1,6 +1,6 @@
 """What a model says, as suggestions. Nothing in it is trusted: numbers may be any, and shapes others than described."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Final
 
 import numpy as np
@@ -28,6 +28,17 @@ def as_input(pixels: bytes, described: ModelInput, kind: str) -> Array:
     if described.layout == "NCHW":
         image = image.transpose(2, 0, 1)
     return np.ascontiguousarray(image[None])
+
+
+def expect_named(names: Collection[str], output: ModelOutput) -> None:
+    """Raises ModelError where the model has no output of a name that is described."""
+    for name in (output.name, output.boxes, output.scores_name, output.labels):
+        if name is not None and name not in names:
+            raise ModelError(_no_output(name, names))
+
+
+def _no_output(name: str | None, names: Collection[str]) -> str:
+    return f"The model has no output `{name}`; it has {', '.join(f'`{each}`' for each in sorted(names)) or 'none'}."
 
 
 def suggestions(outputs: Outputs, description: ModelDescription, least: float) -> Found:
@@ -109,8 +120,7 @@ def _separate(outputs: Outputs, description: ModelDescription) -> tuple[Array, A
 def _output(outputs: Outputs, name: str | None) -> Array:
     found = next(iter(outputs.values()), None) if name is None else outputs.get(name)
     if found is None:
-        names = ", ".join(f"`{each}`" for each in outputs)
-        raise ModelError(f"The model has no output `{name}`; it has {names or 'none'}.")
+        raise ModelError(_no_output(name, outputs))
     if found.dtype.kind not in "fiu" or found.ndim == 0:
         raise ModelError("The model says something else than lists of numbers.")
     return found

@@ -105,6 +105,7 @@ def open_model(data: bytes, description: ModelDescription) -> Model:
     try:
         session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
         given = input_of(session.get_inputs(), description.input)
+        onnx_outputs.expect_named({each.name for each in session.get_outputs()}, description.output)
     except (MemoryError, ModelError):
         raise
     except Exception as error:  # also for names that are not UTF-8

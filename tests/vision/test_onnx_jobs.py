@@ -80,6 +80,7 @@ async def test_boxes_are_in_stored_pixels(database: Database, tmp_path: Path) ->
         (colors(), {"kind": "CLASSIFICATION"}, "MODEL_UNAVAILABLE"),
         (colors(), COLORS | {"version": "  "}, "MODEL_UNAVAILABLE"),
         (b"no model", COLORS, "MODEL_UNAVAILABLE"),
+        (colors(), COLORS | {"output": {"name": "x"}}, "MODEL_UNAVAILABLE"),
         (boxes([0.5, 0.5, 0.5, 0.25, 0.9, 0, 0]), BOXES, "VALIDATION_FAILED"),
     ],
 )

@@ -24,6 +24,7 @@ UNHURRIED = ModelLimits(seconds=TIMEOUT)
 INPUT = {"image": ("float32", (1, 3, SIDE, SIDE))}
 RED = bytes([255, 0, 0]) * SIDE * SIDE
 CLASSES = {"kind": "CLASSIFICATION", "labels": ["red", "green", "blue"], "input": {"width": SIDE, "height": SIDE}}
+SEPARATE = {"format": "BOXES", "boxes": "found", "scoresName": "found"}
 BOXES = CLASSES | {"kind": "DETECTION", "output": {"format": "YOLO", "units": "RELATIVE"}}
 
 
@@ -145,6 +146,11 @@ async def test_boxes_are_on_the_upright_image(tmp_path: Path) -> None:
         (colors(), CLASSES | {"input": CLASSES["input"] | {"layout": "NHWC"}}, "is described"),  # type: ignore[operator]
         (colors(), CLASSES | {"input": CLASSES["input"] | {"name": "x"}}, "has the inputs image: `input.name`"),  # type: ignore[operator]
         (colors(), CLASSES | {"labels": []}, "`labels` must be a list"),
+        (colors(), CLASSES | {"output": {"name": "x"}}, "has no output `x`; it has `colors`"),
+        (boxes([0.0] * 7), BOXES | {"output": {"format": "YOLO", "name": "x"}}, "has no output `x`; it has `found`"),
+        (boxes([0.0] * 7), BOXES | {"output": SEPARATE | {"boxes": "x"}}, "has no output `x`; it has `found`"),
+        (boxes([0.0] * 7), BOXES | {"output": SEPARATE | {"scoresName": "x"}}, "has no output `x`; it has `found`"),
+        (boxes([0.0] * 7), BOXES | {"output": SEPARATE | {"labels": "x"}}, "has no output `x`; it has `found`"),
     ],
 )
 async def test_a_model_that_cannot_be_used_is_refused(
@@ -175,7 +181,7 @@ async def test_files_that_are_missing_are_named(tmp_path: Path) -> None:
         async with open_model(path):
             pass
     path.with_suffix(".json").unlink()
-    with pytest.raises(ModelError, match=r"There is no `model.json` beside the model, which says"):
+    with pytest.raises(ModelError, match=r"There is no `model.json` next to the model"):
         async with open_model(path):
             pass
 
