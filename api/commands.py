@@ -83,10 +83,16 @@ def welcome(settings: Settings, url: str, token: str | None, *, private: bool) -
     else:
         lines.append(f"The page to label on: {url}/ui/")
     if token is None:
-        lines.append("A token to begin with: ./labelgraph token create --name me --scope manage")
+        lines.append(f"A token to begin with: {program()} token create --name me --scope manage")
     elif not private:  # a journal, or the log of a container
         lines.append(f"The owner's token is in {process.token_file(settings)}")
     return "\n".join(lines)
+
+
+def program() -> str:
+    """The command line as it is called here: an image has no launcher."""
+    has_launcher = (Path(__file__).parent.parent / "labelgraph").is_file()
+    return "./labelgraph" if has_launcher else "python -m api"
 
 
 @in_loop

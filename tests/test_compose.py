@@ -84,6 +84,14 @@ def test_our_services_run_one_image_without_rights(name: str) -> None:
     assert parser().parse_args(service["command"]).command is getattr(commands, name.replace("server", "serve"))
 
 
+def test_only_the_server_keeps_files_and_those_of_the_others_can_be_written() -> None:
+    """What is not on a volume is on the one tmpfs that Docker and Podman both know."""
+    for name in OURS:
+        service, environment = services(GIVEN)[name], image_environment() | services(GIVEN)[name]["environment"]
+        folder, [temporary] = environment["LABELGRAPH_DATA"], service["tmpfs"]
+        assert folder.startswith(f"{temporary}/") or f"data:{folder}" in service.get("volumes", []) or name == "migrate"
+
+
 @pytest.mark.parametrize("name", OURS)
 def test_only_settings_that_there_are_are_set(name: str) -> None:
     known = {description.env for description in describe()}
@@ -209,7 +217,6 @@ class Composed:
 
     stand_ins: Mapping[str, str]
     port: int
-    data: Path
 
     def here(self, text: str) -> str:
         for there, here in self.stand_ins.items():
@@ -267,9 +274,10 @@ async def composed(empty_database_url: str, s3_endpoint: str, tmp_path: Path) ->
         "http://s3:8333": s3_endpoint,
         "127.0.0.1:8000": f"127.0.0.1:{port}",
         "/images": str(tmp_path),
-        "/data": str(tmp_path / "data"),
+        "/data": str(tmp_path / "server"),
+        services(GIVEN)["worker"]["environment"]["LABELGRAPH_DATA"]: str(tmp_path / "worker"),
     }
-    return Composed(stand_ins, port, tmp_path / "data")
+    return Composed(stand_ins, port)
 
 
 def server_check() -> list[str]:
@@ -289,7 +297,7 @@ def test_postgres_counts_as_healthy_when_it_answers(server_url: str) -> None:
 
 
 @pytest.mark.slow
-async def test_from_nothing_to_a_synced_bucket(composed: Composed, s3_endpoint: str) -> None:
+async def test_from_nothing_to_a_synced_bucket(composed: Composed, s3_endpoint: str, tmp_path: Path) -> None:
     """The guide, as far as it goes without an engine."""
     worker_check = services(GIVEN)["worker"]["healthcheck"]["test"]
     async with s3.connected(s3_endpoint, "labelgraph") as bucket:
@@ -306,7 +314,7 @@ async def test_from_nothing_to_a_synced_bucket(composed: Composed, s3_endpoint: 
             token = composed.run("server", "token", "create", "--name", "me", "--scope", "manage")
             found = await _synced(f"http://127.0.0.1:{composed.port}", token)
         stale = time.time() - 120
-        os.utime(composed.data / "worker", (stale, stale))
+        os.utime(tmp_path / "worker" / "worker", (stale, stale))
         assert not composed.healthy(worker_check)
     assert found == {"path": "1.png", "labels": [{"name": "cat"}], "image": "image/png", "thumbnail": "image/jpeg"}
 

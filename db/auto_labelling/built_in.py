@@ -132,7 +132,7 @@ async def _lesson(batches: Batches, dataset: LabelledDataset, features: Features
     several = sum(len(labels) > 1 for _, _, labels in samples) > SEVERAL * len(samples)
     usable = [each for each in samples if several or len(each[2]) == 1]
     counts = Counter(label for _, _, labels in usable for label in labels)
-    expect_examples([LabelCount(name, counts[label]) for label, name in names.items()])
+    expect_examples([LabelCount(name, counts[label]) for label, name in names.items()], unread)
     used = sorted(label for label in names if counts[label] >= MIN_EXAMPLES)
     positions = {label: position for position, label in enumerate(used)}
     known = [

@@ -114,8 +114,9 @@ def model_of(arguments: dict[str, Any]) -> AnyModel:
     return type_(**values)
 
 
-def expect_examples(counts: Sequence[LabelCount]) -> None:
-    """Raises Invalid unless enough labels have enough examples."""
+def expect_examples(counts: Sequence[LabelCount], unread: Sequence[tuple[str, str]] = ()) -> None:
+    """Raises Invalid unless enough labels have enough examples. `unread`: paths of images that are not among them, as
+    they could not be read, and why."""
     if sum(each.samples >= MIN_EXAMPLES for each in counts) < MIN_LABELS:
         most = sorted(counts, key=lambda each: -each.samples)
         first = ", ".join(f"{each.samples:,} with `{each.name}`" for each in most[:MAX_IN_MESSAGE])
@@ -123,6 +124,8 @@ def expect_examples(counts: Sequence[LabelCount]) -> None:
             f"The built-in model learns from at least {MIN_LABELS} labels, each of {MIN_EXAMPLES} labelled samples or "
             f"more; label some more. There are {first or 'no labels'}{', …' if most[MAX_IN_MESSAGE:] else ''}."
         )
+        for path, reason in unread[:1]:
+            message += f" {len(unread):,} labelled images could not be read, such as `{path}`: {reason}"
         named = [{"name": each.name, "sampleCount": each.samples} for each in most[:MAX_NAMED]]
         raise Invalid(message, labels=named, least=MIN_EXAMPLES)
 

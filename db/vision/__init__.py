@@ -23,7 +23,8 @@ MISSING: Final = (
 )
 # NumPy's matrices on one thread: where anything else runs, threads that wait for each other take 30 times as much of
 # the processor. Read when NumPy is first imported, by whatever module of the process: so it is here.
-for variable in ("OPENBLAS_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"):
+# ONNX Runtime sends nothing to its maker, and writes nothing into the home directory. Read when it is imported.
+for variable in ("OPENBLAS_NUM_THREADS", "VECLIB_MAXIMUM_THREADS", "ORT_DISABLE_TELEMETRY"):
     os.putenv(variable, "1")
 
 

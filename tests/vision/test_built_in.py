@@ -1,5 +1,6 @@
 """Auto labelling by the built-in model, by a worker, on images of digits."""
 
+import re
 import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -169,6 +170,14 @@ async def test_it_ends_where_too_few_images_are_left_to_learn_from(
     job = await house.work()
     assert (job["status"], job["error"]["code"], job["suggestedCount"]) == ("FAILED", "VALIDATION_FAILED", 0)
     assert "2 with `0`, 2 with `1`, 1 with `7`" in job["error"]["message"]
+
+
+async def test_where_most_images_cannot_be_read_it_says_so(house: House) -> None:
+    for digit in DIGITS:
+        shutil.rmtree(house.folder / digit)
+    job = await house.work()
+    assert (job["status"], job["error"]["code"]) == ("FAILED", "VALIDATION_FAILED")
+    assert re.search(r" 15 labelled images could not be read, such as `\d/\S+`: .+\.$", job["error"]["message"])
 
 
 async def test_too_few_samples_are_refused(house: House) -> None:

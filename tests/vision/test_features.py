@@ -1,6 +1,10 @@
 """The network: it computes what its layers say, as they are in the file, step by step."""
 
+import os
+import subprocess
+import sys
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +14,7 @@ from db import vision
 from db.vision import LAST, SIDE, VisionUnavailable, features, weights
 from db.vision.arrays import Array
 from db.vision.features import COUNT, Network
+from tests.conftest import ROOT
 
 REPEATS = ((1, 1, 3), (2, 2, 3), (2, 2, 5), (3, 2, 3), (3, 1, 5), (4, 2, 5), (1, 1, 3))  # blocks, stride, kernel
 
@@ -108,3 +113,11 @@ def test_without_the_extra_it_says_how_to_install_it(monkeypatch: pytest.MonkeyP
     assert not vision.is_available()
     with pytest.raises(VisionUnavailable, match="labelgraph worker --vision"):
         features.open_network()
+
+
+def test_the_library_that_runs_it_keeps_no_records_of_its_use(tmp_path: Path) -> None:
+    """It would send them to its maker; before, it writes them into the cache of the user."""
+    environment = {"HOME": str(tmp_path), "PATH": os.environ["PATH"]}
+    run = "from db.vision import features; features.open_network()"
+    subprocess.run([sys.executable, "-c", run], cwd=ROOT, env=environment, check=True)
+    assert list(tmp_path.rglob("*")) == []
