@@ -49,7 +49,7 @@ def parser() -> argparse.ArgumentParser:
     whole = argparse.ArgumentParser(
         prog="labelgraph",
         description="GraphQL API server for labelled image datasets.",
-        epilog="./labelgraph test checks everything, ./labelgraph bench measures. Settings by environment: README.md.",
+        epilog="./labelgraph test checks everything, ./labelgraph bench measures. Settings: docs/settings.md.",
     )
     data = argparse.ArgumentParser(add_help=False)
     data.add_argument("--data", dest="data_dir", type=Path, metavar="DIR", help="data directory (default: .data)")

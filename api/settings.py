@@ -1,6 +1,6 @@
 """Every setting of a process, and the only module that reads the environment.
 
-A field's description is its manual: the README prints it, and a test keeps the two equal.
+A field's description is its manual: docs/settings.md prints it, and a test keeps the two equal.
 """
 
 import ipaddress

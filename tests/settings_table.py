@@ -1,4 +1,4 @@
-"""The settings as the README's table lists them."""
+"""The settings as docs/settings.md lists them."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +14,7 @@ class Description(NamedTuple):
 
 
 def describe() -> Iterator[Description]:
-    """Every variable with its default as it would be written in the environment, in the order of the README's table."""
+    """Every variable with its default as it would be written in the environment, in the order of docs/settings.md."""
     for section in SECTIONS:
         for field in section.model_fields.values():
             if field.description is not None:
