@@ -117,12 +117,24 @@ function App({ fetcher, examples }) {
 
 /** Shows nothing: only a part of GraphiQL has its editors. */
 function Editor() {
-  const { queryEditor } = GraphiQL.React.useEditorContext();
+  const { queryEditor, variableEditor, headerEditor, updateActiveTabValues } = GraphiQL.React.useEditorContext();
   React.useEffect(() => {
     if (!queryEditor) return;
     keepFirstLines(queryEditor);
     queryEditor.on("change", readOperations);
   }, [queryEditor]);
+  React.useEffect(() => {
+    // GraphiQL adds what is typed to its tab 100 ms later: whoever leaves the tab before would lose it.
+    const keep = ({ target }) => {
+      if (!queryEditor || !target.closest(".graphiql-tabs")) return;
+      const editors = { query: queryEditor, variables: variableEditor, headers: headerEditor };
+      const present = Object.entries(editors).filter(([, editor]) => editor);
+      const typed = Object.fromEntries(present.map(([name, editor]) => [name, editor.getValue()]));
+      updateActiveTabValues({ ...typed, operationName: queryEditor.operationName });
+    };
+    addEventListener("click", keep, true);
+    return () => removeEventListener("click", keep, true);
+  }, [queryEditor, variableEditor, headerEditor, updateActiveTabValues]);
   return null;
 }
 

@@ -124,6 +124,27 @@ test(
 );
 
 test(
+  "what was typed just before another tab was opened stays in its tab",
+  browser.used(async () => {
+    const page = await open();
+    await choose(page, "Samples");
+    const typed = { query: "{ viewer { name } }", variables: '{"typed": 1}' };
+    await tab(page, "Datasets").evaluate(
+      (button, [selectors, typed]) => {
+        for (const [editor, text] of Object.entries(typed))
+          document.querySelector(`${selectors[editor]} .CodeMirror`).CodeMirror.setValue(text);
+        button.click(); // no timer has run
+      },
+      [EDITORS, typed],
+    );
+    await until(() => textOf(page, "query"), examples[titles.indexOf("Datasets")]);
+    await tab(page, "<untitled>").click();
+    await until(() => textOf(page, "query"), typed.query);
+    assert.equal(await textOf(page, "variables"), typed.variables);
+  }),
+);
+
+test(
   "the pointer over the URL of an image shows it",
   browser.used(async () => {
     const page = await open();
