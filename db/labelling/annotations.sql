@@ -24,10 +24,14 @@ FROM selected
 WHERE a.sample_id = selected.id AND a.dataset_id = :dataset_id AND NOT a.confirmed AND ({condition})
 
 -- name: add_labels
+-- EXCEPT for each sample, which no plan turns into a join with all annotations, for each part of a large change anew.
 INSERT INTO annotation (dataset_id, sample_id, label_id, labeled_by, labeled_at, origin, since)
 SELECT :dataset_id, selected.id, added.id, :actor, now(), 'MANUAL', :since
-FROM selected CROSS JOIN unnest((SELECT :labels::bigint[])) AS added (id)
-WHERE NOT EXISTS (SELECT FROM annotation a WHERE a.sample_id = selected.id AND a.label_id + 0 = added.id)
+FROM selected CROSS JOIN LATERAL (
+    SELECT unnest((SELECT :labels::bigint[])) AS id
+    EXCEPT
+    SELECT label_id FROM annotation WHERE sample_id = selected.id
+) AS added
 ORDER BY selected.id, added.id
 
 -- name: remove_labels

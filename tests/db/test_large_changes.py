@@ -16,10 +16,10 @@ from db.history.restore import load
 from db.history.transactions import write
 from db.ingest import job_requests
 from db.jobs import foreground
-from db.labelling import labels
+from db.labelling import annotations, labels
 from db.labelling.samples.delete import delete
 from db.labelling.samples.label import Labelled, LabelWith, label
-from db.labelling.samples.selection import Selection, lock_samples
+from db.labelling.samples.selection import OF_PART, Selection, lock_samples
 from db.labelling.suggestions.decide import DecideWith, decide
 from db.labelling.suggestions.models import ModelName
 from db.labelling.suggestions.suggest import SampleSuggestions, Suggestion, SuggestWith, suggest
@@ -184,3 +184,19 @@ async def test_a_job_whose_process_was_killed_ends_without_a_heartbeat(database:
     async with database.writing() as session:
         with pytest.raises(Invalid, match="cannot be canceled"):
             await job_requests.cancel(session, alive, by=ANN, type_name="LargeChangeJob")
+
+
+async def test_a_part_reads_the_annotations_of_its_own_samples_alone(database: Database) -> None:
+    rows = await make(database, samples=5_000, labels=("cat", "dog"))
+    how = LabelWith(labels=["cat"])
+    await write(database, lambda session: label(session, rows.id, EVERY, how, by=ANN), Labelled)
+    statement, names = sql.numbered("EXPLAIN " + OF_PART + annotations.SQL.add_labels)
+    values = {"first_id": rows.samples[0], "last_id": rows.samples[199], "dataset_id": rows.id, "labels": [2]}
+    values |= {"actor": ANN.name, "since": 3}
+    async with database.writing() as session:
+        await lock_samples(session, rows.id, EVERY)
+        connection = await sql.connection_of(session)
+        await connection.execute("ANALYZE annotation")
+        plan = "\n".join(row[0] for row in await connection.fetch(statement, *map(values.get, names)))
+    assert "annotation_sample" in plan
+    assert "Seq Scan on annotation" not in plan
