@@ -9,6 +9,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+import asyncpg
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from db.history import derived_state
@@ -57,10 +58,12 @@ AND ({", ".join(f"sample.{name}" for name in DERIVED)})
 
 @dataclass(frozen=True, slots=True)
 class SpanChanges:
-    """What the temporary tables contain. `columns` of each fact: all but `id`, `dataset_id` and `since`."""
+    """What the temporary tables contain. `columns` of each fact: all but `id`, `dataset_id` and `since`. `files_moved`:
+    samples come back to another path or file than they had."""
 
     columns: Mapping[str, tuple[str, ...]]
     is_empty: bool
+    files_moved: bool
 
     def row(self, fact: str, table: str) -> str:
         """The fact's columns in a table, as a row to compare."""
@@ -102,7 +105,7 @@ async def load(session: AsyncSession, dataset_id: int, early: int, late: int = L
     await sql.run(session, statement, early=early, late=late)
     analyzed = ", ".join(f"{time}_{fact} ({ANALYZED[fact]})" for time in ("before", "after") for fact in facts)
     await sql.run(session, SQL.analyze.format(tables=analyzed))
-    await sql.run(session, SQL.follow_files.format(leaves=LEAVES))
+    files_moved = await sql.count(session, SQL.follow_files.format(leaves=LEAVES)) > 0
     for fact in sorted(facts, key="sample".__eq__):  # samples last: whether annotations changed is asked
         statement = SQL.drop_unchanged.format(
             fact=fact,
@@ -112,7 +115,18 @@ async def load(session: AsyncSession, dataset_id: int, early: int, late: int = L
         )
         await sql.run(session, statement)
     any_change = " OR ".join(f"EXISTS (SELECT FROM {table})" for table in tables)
-    return SpanChanges(columns, is_empty=not await sql.value(session, f"SELECT {any_change}"))
+    return SpanChanges(columns, not await sql.value(session, f"SELECT {any_change}"), files_moved)
+
+
+async def find_obstacle(session: AsyncSession, span: SpanChanges) -> asyncpg.Record | None:
+    """Of a span that ends now: the sample, if any, that is at the path or has the file of one that comes back.
+
+    It had another path or file before the span, for no two samples have the same: so it is searched for only if the
+    span moved some, or the files of those that come back have moved.
+    """
+    if not span.files_moved and not await sql.value(session, SQL.have_moved):
+        return None
+    return await sql.first(session, f"{OBSTACLES} ORDER BY s.path LIMIT 1")
 
 
 async def restore(

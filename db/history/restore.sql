@@ -87,6 +87,10 @@ WITH same AS (
 ), dropped AS (DELETE FROM before_{fact} b USING same WHERE b.id = same.id)
 DELETE FROM after_{fact} a USING same WHERE a.id = same.id
 
+-- name: have_moved
+SELECT EXISTS (SELECT FROM before_sample b JOIN after_sample a USING (id)
+               WHERE (b.path, b.source_id) <> (a.path, a.source_id))
+
 -- name: obstacles
 -- Samples at the path, or with the source, of one that comes back. One that is where it comes back to has both.
 -- example: leaves = true

@@ -18,7 +18,7 @@ from db import jobs
 from db.errors import Conflict, Forbidden, Invalid, NotFound
 from db.history.changes import MAX_REPORTED, RecordedChange, find_visible, lock_dataset, record
 from db.history.derived_state import SURENESS
-from db.history.restore import FILE, LABELLING, OBSTACLES, SpanChanges, load, restore
+from db.history.restore import FILE, LABELLING, OBSTACLES, SpanChanges, find_obstacle, load, restore
 from db.history.versions import is_clean, lock_base, remember_base, set_base
 from db.identity.tokens import Identity, Scope
 from db.postgres import sql
@@ -62,7 +62,7 @@ async def undo(session: AsyncSession, change_id: int, *, by: Identity) -> Undone
     base = await lock_base(session, dataset_id)
     span = await load(session, dataset_id, undone.revision - 1, undone.revision)
     if undone.revision == revision:
-        await _expect_no_obstacles(session)
+        _expect_none(await find_obstacle(session, span))
     else:
         await _expect_no_conflicts(session, span, dataset_id, undone.revision, undone_by=undone.undone_by)
     change = await record(session, dataset_id, by.name, "UNDO", _summary(undone))
@@ -176,7 +176,7 @@ async def _expect_no_conflicts(
         return
     revisions = [row["revision"] for row in found if row["revision"] is not None]
     if all(revision <= undone for revision in revisions):
-        await _expect_no_obstacles(session)
+        _expect_none(await sql.first(session, OBSTACLES))
     values = {"dataset_id": dataset_id, "revisions": revisions, "undone": undone}
     ids = [row["id"] for row in await sql.run(session, SQL.changes, **values, limit=MAX_REPORTED)]
     message = "Later changes affect the same samples or labels; undo those first, the latest first."
@@ -185,10 +185,9 @@ async def _expect_no_conflicts(
     raise Conflict(message, changes=[f"Change:{id}" for id in ids])
 
 
-async def _expect_no_obstacles(session: AsyncSession) -> None:
+def _expect_none(obstacle: asyncpg.Record | None) -> None:
     """Raises CONFLICT where something is in the way that came there by the very change: a file that moved to where
     another was. Of the dataset's last change nothing else can be."""
-    obstacle = await sql.first(session, OBSTACLES)
     if obstacle is not None:
         raise Conflict(
             f"A sample cannot be restored to `{obstacle['path']}`, because the file of another sample is there now; "

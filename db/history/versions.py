@@ -22,7 +22,7 @@ from db.errors import AlreadyExists, Conflict, Invalid, NotFound
 from db.formats import names
 from db.history import split
 from db.history.changes import find_visible, lock_dataset, record
-from db.history.restore import OBSTACLES, load, restore
+from db.history.restore import find_obstacle, load, restore
 from db.history.split import Split
 from db.identity.tokens import Identity
 from db.postgres import sql
@@ -142,7 +142,7 @@ async def switch(
     if span.is_empty:
         await set_base(session, base, version_id, revision)
         return Switched(dataset_id)
-    obstacle = await sql.first(session, f"{OBSTACLES} ORDER BY s.path LIMIT 1")
+    obstacle = await find_obstacle(session, span)
     if obstacle is not None:
         raise Conflict(
             f"Two samples of the version would have the path `{obstacle['path']}` now, because a file was moved there; "

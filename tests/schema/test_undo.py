@@ -222,6 +222,21 @@ async def test_a_sample_comes_back_to_the_place_its_source_moved_to(client: Data
     assert (await facts(client))["dataset"]["samples"]["nodes"][0]["path"] == "moved/0.jpg"
 
 
+@pytest.mark.parametrize("field", ["undoChange", "setCurrentVersion"])
+async def test_no_sample_comes_back_to_where_the_file_of_another_is(client: DatasetClient, field: str) -> None:
+    version = await client.mutate("publishVersion", "version { id }", datasetId=client.dataset)
+    change = await mutate(client, "deleteSamples", datasetId=client.dataset, select={"ids": client.ids(0)})
+    async with client.direct.database.writing() as session:
+        await sql.run(session, "UPDATE source SET status = 'GONE' WHERE path = '000001.jpg'")
+        await sql.run(session, "UPDATE source SET path = '000001.jpg' WHERE path = '000000.jpg'")
+    inputs = {
+        "undoChange": {"changeId": change},
+        "setCurrentVersion": {"versionId": version["version"]["id"], "onUnpublished": "DISCARD"},
+    }
+    refused = await client.refused(field, **inputs[field])
+    assert (refused["code"], refused["details"]["path"]) == ("CONFLICT", "000001.jpg")
+
+
 async def test_what_deleted_source_files_is_not_undone(client: DatasetClient) -> None:
     select = {"ids": client.ids(0)}
     change = await mutate(client, "deleteSamples", datasetId=client.dataset, select=select, deleteSources=True)
