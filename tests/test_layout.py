@@ -20,7 +20,7 @@ from schema.execution.document_limits import DocumentLimits
 from tests.settings_table import describe
 
 ROOT = Path(__file__).parent.parent
-FLOORS = ("api", "schema", "db")
+LAYERS = ("api", "schema", "db")
 
 # The versions that mended what their advisories describe, of what is between a client and the process.
 SAFE = {
@@ -52,23 +52,23 @@ def imports(module: Path) -> set[str]:
 
 def test_no_installed_distribution_owns_our_names() -> None:
     owners = importlib.metadata.packages_distributions()
-    assert {name: owners[name] for name in FLOORS if name in owners} == {}
+    assert {name: owners[name] for name in LAYERS if name in owners} == {}
 
 
 @pytest.mark.parametrize(
-    ("floor", "forbidden"),
+    ("layer", "forbidden"),
     [
         ("db", {"api", "schema", "strawberry", "graphql", "starlette", "uvicorn"}),
         ("schema", {"api", "sqlalchemy", "sqlmodel", "asyncpg", "aioboto3", "PIL", "starlette", "uvicorn"}),
     ],
 )
-def test_a_floor_imports_nothing_that_belongs_to_another(floor: str, forbidden: set[str]) -> None:
-    assert {str(module): found for module in modules(floor) if (found := imports(module) & forbidden)} == {}
+def test_a_layer_imports_nothing_that_belongs_to_another(layer: str, forbidden: set[str]) -> None:
+    assert {str(module): found for module in modules(layer) if (found := imports(module) & forbidden)} == {}
 
 
 def test_only_the_settings_read_the_environment() -> None:
     reading = re.compile(r"os\.(environ|getenv)|BaseSettings")
-    readers = {module for module in modules(*FLOORS) if reading.search(module.read_text())}
+    readers = {module for module in modules(*LAYERS) if reading.search(module.read_text())}
     assert readers == {ROOT / "api" / "settings.py"}
 
 
@@ -89,11 +89,11 @@ def test_the_manual_lists_every_setting() -> None:
     assert set(re.findall(r"^\| `[A-Z0-9_]+` .*$", (ROOT / "README.md").read_text(), re.MULTILINE)) <= set(rows)
 
 
-def test_contributing_lists_the_rooms_of_db_in_the_order_in_which_they_call_each_other() -> None:
+def test_contributing_lists_the_packages_of_db_in_the_order_in_which_they_call_each_other() -> None:
     contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
-    [rooms] = [each["layers"] for each in contracts if each.get("containers") == ["db"]]
+    [packages] = [each["layers"] for each in contracts if each.get("containers") == ["db"]]
     listed = re.findall(r"^\| `(\w+)` \| ", (ROOT / "CONTRIBUTING.md").read_text(), re.MULTILINE)
-    assert listed == [room for room in rooms if (ROOT / "db" / room).is_dir()]
+    assert listed == [name for name in packages if (ROOT / "db" / name).is_dir()]
 
 
 def test_every_path_in_contributing_exists() -> None:

@@ -12,7 +12,7 @@ from typing import Final, Protocol
 
 from db.auto_labelling.allowed import Address, AllowedModels
 from db.auto_labelling.answers import Answer
-from db.auto_labelling.http_client import Client, Unanswered, connect
+from db.auto_labelling.http_client import Unanswered, connect
 from db.auto_labelling.image_urls import LIFETIME, ImageUrls
 from db.auto_labelling.job_samples import JobSample, LabelledDataset
 from db.auto_labelling.label_studio_protocol import LabelStudioProtocol
@@ -108,23 +108,13 @@ async def open_model(
     address = allowed.address(model.url)
     urls = ImageUrls(Signer(secret, LIFETIME), job.arguments["base"], job.arguments["token_id"])
     async with connect(address, seconds) as client:
-        protocol = _protocol(model, client, job, dataset, labels, several, urls)
+        protocol: HttpProtocol
+        if model.protocol == "LABELGRAPH":
+            protocol = LabelgraphProtocol(client, dataset, tuple(labels), urls)
+        else:
+            protocol = LabelStudioProtocol(client, job, dataset, labels, several, urls, model.label_config)
         try:
             await protocol.begin()
         except Unanswered as error:
             raise ModelUnavailable(f"The model at {address.name} is not ready. {error.message}") from error
         yield AskedModel(model.name or address.name, protocol, address, BATCH, dataset.read)
-
-
-def _protocol(
-    model: HttpModel,
-    client: Client,
-    job: Claim,
-    dataset: LabelledDataset,
-    labels: Mapping[str, str | None],
-    several: bool,
-    urls: ImageUrls,
-) -> HttpProtocol:
-    if model.protocol == "LABELGRAPH":
-        return LabelgraphProtocol(client, dataset, tuple(labels), urls)
-    return LabelStudioProtocol(client, job, dataset, labels, several, urls, model.label_config)

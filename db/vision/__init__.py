@@ -1,7 +1,7 @@
 """Models that look at images: features of a network, a classifier of them, and models that are brought as ONNX files.
 
 Pure code: no database, and no file of an image, only pixels that a decoder made of it (`db.formats.decoding`). NumPy
-and ONNX Runtime are imported in this room alone, and come with an extra, `requirements-vision.txt`: its modules are
+and ONNX Runtime are imported in this package alone, and come with an extra, `requirements-vision.txt`: its modules are
 imported where they are used, after `is_available`.
 """
 

@@ -77,7 +77,7 @@ class SampleAnnotationsInput:
 class AnnotateSamplesInput:
     dataset_id: strawberry.ID = strawberry.field(description="Global id of the dataset.")
     samples: list[SampleAnnotationsInput] = strawberry.field(
-        description="At most 1,000 samples with at most 100,000 annotations altogether; a sample can have at most "
+        description="At most 1,000 samples with at most 100,000 annotations in total; a sample can have at most "
         "10,000. A JSON body is at most 1 MiB, about 10,000 boxes, unless the server is configured otherwise."
     )
     create_missing: bool = strawberry.field(

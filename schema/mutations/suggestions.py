@@ -59,7 +59,7 @@ class SuggestAnnotationsInput:
         "characters, and no white space at the ends."
     )
     samples: list[SampleSuggestionsInput] = strawberry.field(
-        description="At most 1,000 samples with at most 100,000 suggestions altogether; a sample can have at most "
+        description="At most 1,000 samples with at most 100,000 suggestions in total; a sample can have at most "
         "10,000 annotations and suggestions."
     )
     replace: bool = strawberry.field(

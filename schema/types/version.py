@@ -33,7 +33,7 @@ def page_of_samples(
         NearInput | None,
         strawberry.argument(
             description="Return the samples whose embeddings are nearest to this, the nearest first: at most 1,000 "
-            "altogether. `orderBy` is ignored then. Needs `EMBEDDINGS` in `serverInfo { features }`."
+            "in total. `orderBy` is ignored then. Needs `EMBEDDINGS` in `serverInfo { features }`."
         ),
     ] = None,
     first: First = None,

@@ -14,7 +14,7 @@ CODE = re.compile(r"[A-Z]+(_[A-Z]+)+|FORBIDDEN|CONFLICT|UNAVAILABLE|UNAUTHENTICA
 
 @cache
 def _modules() -> tuple[ast.Module, ...]:
-    files = [path for room in ("api", "schema", "db") for path in sorted((ROOT / room).rglob("*.py"))]
+    files = [path for layer in ("api", "schema", "db") for path in sorted((ROOT / layer).rglob("*.py"))]
     return tuple(ast.parse(path.read_text()) for path in files)
 
 

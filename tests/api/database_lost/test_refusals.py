@@ -95,14 +95,14 @@ async def test_a_statement_that_was_stopped_is_unavailable_at_every_door(
         identity = await tokens.verify(connection, known)
     assert identity is not None
     links = Signer(b"known", 3_600).links("", identity.token_id, time.time())
-    doors = [("GET", links.image(1)), ("GET", links.original(1, ".jpg")), ("GET", links.thumbnail(1, 64))]
-    doors += [("GET", links.export(1)), ("PUT", links.upload("0" * 32)), ("PUT", links.upload("0" * 32 + "-0"))]
-    doors += [("GET", "/readyz")]
+    requests = [("GET", links.image(1)), ("GET", links.original(1, ".jpg")), ("GET", links.thumbnail(1, 64))]
+    requests += [("GET", links.export(1)), ("PUT", links.upload("0" * 32)), ("PUT", links.upload("0" * 32 + "-0"))]
+    requests += [("GET", "/readyz")]
     async with serving(settings) as url:
         await Client(url, known, TIMEOUT).request("GET", links.image(1))  # the token is known for two seconds
         async with database.writing() as session:
             await sql.run(session, "LOCK TABLE source, export_file, upload, import_upload, alembic_version, token")
-            responses = await asyncio.gather(*(Client(url, None, TIMEOUT).request(*door) for door in doors))
+            responses = await asyncio.gather(*(Client(url, None, TIMEOUT).request(*each) for each in requests))
             refused = await Client(url, unknown, TIMEOUT).post("{ viewer { name } }")
     for response in [*responses, refused]:
         assert response.status_code == 503, (response.url, response.text)

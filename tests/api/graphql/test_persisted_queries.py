@@ -1,4 +1,4 @@
-"""Automatic persisted queries: a document is sent once, and afterwards only its hash; at every door."""
+"""Automatic persisted queries: a document is sent once, and afterwards only its hash; over every protocol."""
 
 import hashlib
 from itertools import count

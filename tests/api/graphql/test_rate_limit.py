@@ -1,4 +1,4 @@
-"""A token may send so many operations a second, at every door."""
+"""A token may send so many operations a second, over every protocol."""
 
 from collections.abc import AsyncIterator
 

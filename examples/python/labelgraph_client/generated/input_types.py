@@ -46,7 +46,7 @@ class AnnotateSamplesInput(InputModel):
     dataset_id: str
     "Global id of the dataset."
     samples: list["SampleAnnotationsInput"]
-    "At most 1,000 samples with at most 100,000 annotations altogether; a sample can have at most 10,000. A JSON body is at most 1 MiB, about 10,000 boxes, unless the server is configured otherwise."
+    "At most 1,000 samples with at most 100,000 annotations in total; a sample can have at most 10,000. A JSON body is at most 1 MiB, about 10,000 boxes, unless the server is configured otherwise."
     create_missing: Optional[bool] = False
     "Create labels that do not exist in the dataset. Without it, an unknown label is refused with LABEL_NOT_FOUND."
     expected_revision: Optional[int] = None
@@ -830,7 +830,7 @@ class SuggestAnnotationsInput(InputModel):
     model: "ModelInput"
     "The model. It is listed in `Dataset.models` from then on. Its name and version have no control characters, and no white space at the ends."
     samples: list["SampleSuggestionsInput"]
-    "At most 1,000 samples with at most 100,000 suggestions altogether; a sample can have at most 10,000 annotations and suggestions."
+    "At most 1,000 samples with at most 100,000 suggestions in total; a sample can have at most 10,000 annotations and suggestions."
     replace: Optional[bool] = True
     "Withdraw the undecided suggestions of this model, in any version, on these samples that it does not repeat. Without it, they stay beside the new ones."
     create_missing: Optional[bool] = False
