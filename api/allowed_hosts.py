@@ -1,11 +1,11 @@
 """The host names under which clients may reach this server: only these appear in URLs of its answers."""
 
 import socket
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final, Self
 
-from starlette.datastructures import Headers
 from starlette.types import Scope
 
 from api.settings import Settings
@@ -32,22 +32,11 @@ class AllowedHosts:
 
     def check(self, scope: Scope) -> None:
         """The address to which the client connected is always allowed, and no header too. Raises Refused."""
-        hosts = [value.decode("latin-1") for name, value in scope["headers"] if name == b"host"]
-        if self.names is None or not hosts:
-            return
-        connected = str((scope.get("server") or ("",))[0])
-        unknown = {_name(host) for host in hosts} - self.names - {connected}
-        if not unknown and len(hosts) == 1:
-            return
-        name = next(iter(unknown), ", ".join(hosts))
-        shown = "".join(letter for letter in name[:MAX_SHOWN] if letter.isprintable())
-        raise refusal(
-            f"This server is not known as `{shown}`. Its owner lists the names by which clients reach it in "
-            "LABELGRAPH_HOSTS, or sets LABELGRAPH_PUBLIC_URL.",
-            BAD_REQUEST,
-        )
+        if self.names is not None:
+            hosts = tuple([value for name, value in scope["headers"] if name == b"host"])
+            _check(hosts, self.names, str((scope.get("server") or ("",))[0]))
 
-    def base_url(self, scope: Scope, headers: Headers) -> str:
+    def base_url(self, scope: Scope, headers: Mapping[str, str]) -> str:
         """The URL under which this client reached us. Raises Refused where that is none of our names."""
         self.check(scope)
         scheme = {"ws": "http", "wss": "https"}.get(scope["scheme"], scope["scheme"])
@@ -59,6 +48,21 @@ class AllowedHosts:
 
 
 @lru_cache(maxsize=256)
+def _check(values: tuple[bytes, ...], names: frozenset[str], connected: str) -> None:
+    """Raises Refused where these Host headers name none of the names, nor the address."""
+    hosts = [value.decode("latin-1") for value in values]
+    unknown = {_name(host) for host in hosts} - names - {connected}
+    if not unknown and len(hosts) <= 1:
+        return
+    name = next(iter(unknown), ", ".join(hosts))
+    shown = "".join(letter for letter in name[:MAX_SHOWN] if letter.isprintable())
+    raise refusal(
+        f"This server is not known as `{shown}`. Its owner lists the names by which clients reach it in "
+        "LABELGRAPH_HOSTS, or sets LABELGRAPH_PUBLIC_URL.",
+        BAD_REQUEST,
+    )
+
+
 def _name(host: str) -> str:
     """Without the port, an IPv6 address without its brackets."""
     host = host.strip().lower()

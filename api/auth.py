@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 import asyncpg
-from starlette.datastructures import Headers
 
 from db.errors import DomainError
 from db.identity import tokens
@@ -77,11 +76,11 @@ def unauthenticated() -> Refused:
     return refusal(message, UNAUTHENTICATED)
 
 
-def token_of(headers: Headers) -> str | None:
+def token_of(headers: Mapping[str, str]) -> str | None:
     return bearer(headers.get("authorization"))
 
 
-def token_of_init(payload: object, headers: Headers) -> str | None:
+def token_of_init(payload: object, headers: Mapping[str, str]) -> str | None:
     """From `connection_init`, in any of the spellings that clients use, or else from the handshake's header."""
     fields = payload if isinstance(payload, Mapping) else {}
     values: dict[str, Any] = {str(name).lower(): value for name, value in fields.items()}

@@ -12,7 +12,6 @@ from functools import cache, lru_cache
 from typing import Final
 
 import zstandard
-from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
@@ -35,17 +34,21 @@ def _zstd(body: bytes) -> bytes:
 
 
 ENCODINGS: Final[Mapping[str, Callable[[bytes], bytes]]] = {"gzip": _gzip, "zstd": _zstd}
-BROWSER: Final = "sec-fetch-mode"  # a header of browsers, which decode all encodings that they name
+BROWSER: Final = b"sec-fetch-mode"  # a header of browsers, which decode all encodings that they name
 
 
 class TextResponse(Response):
     """A whole text, compressed if it is large, the client takes that and the settings allow it."""
 
+    def init_headers(self, headers: Mapping[str, str] | None = None) -> None:
+        """As starlette's, which encodes the same few headers for each response."""
+        pairs = _encoded((*(headers or {}).items(), ("content-type", self.media_type or "")))
+        self.raw_headers = [*pairs, (b"content-length", b"%d" % len(self.body))]
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if len(self.body) >= MIN_BYTES and runtime(scope).settings.compression:
             self.raw_headers.append((b"vary", b"Accept-Encoding, Sec-Fetch-Mode"))
-            headers = Headers(scope=scope)
-            encoding = accepted_encoding(headers.get("accept-encoding", ""), is_browser=BROWSER in headers)
+            encoding = _encoding_for(scope)
             if encoding is not None:
                 before = len(self.body)
                 self.body = await _compressed(encoding, bytes(self.body))
@@ -55,12 +58,22 @@ class TextResponse(Response):
         await super().__call__(scope, receive, send)
 
 
+@lru_cache(maxsize=256)
+def _encoded(headers: tuple[tuple[str, str], ...]) -> list[tuple[bytes, bytes]]:
+    return [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers]
+
+
+def _encoding_for(scope: Scope) -> str | None:
+    headers = dict(reversed(scope["headers"]))  # the first of each name
+    return accepted_encoding(headers.get(b"accept-encoding", b"").decode("latin-1"), is_browser=BROWSER in headers)
+
+
 async def smallest(request: Request, body: bytes) -> tuple[bytes, Mapping[str, str]]:
     """A text of ours that never changes, as small as the client takes it, and the headers that say so."""
     vary = {"vary": "Accept-Encoding, Sec-Fetch-Mode"}
     if not runtime(request.scope).settings.compression:
         return body, {}
-    encoding = accepted_encoding(request.headers.get("accept-encoding", ""), is_browser=BROWSER in request.headers)
+    encoding = _encoding_for(request.scope)
     if encoding is None:
         return body, vary
     return await asyncio.to_thread(_smallest, encoding, body), {**vary, "content-encoding": encoding}

@@ -18,13 +18,9 @@ TRACE: Final = re.compile(rb"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})
 def identify(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
     """The id of a request with these headers, whose names are in small letters. Tasks that begin now have it in their
     contexts. What is no id, or no trace, in a header is ignored."""
-    given, trace = None, None
-    for name, value in headers:
-        if name == HEADER and ID.fullmatch(value):
-            given = value
-        elif name == b"traceparent":
-            trace = TRACE.fullmatch(value)
-    id = given or (trace[1] if trace else b"%016x" % random.getrandbits(64))
+    values = dict(headers)
+    given, trace = ID.fullmatch(values.get(HEADER, b"")), TRACE.fullmatch(values.get(b"traceparent", b""))
+    id = given[0] if given else trace[1] if trace else b"%016x" % random.getrandbits(64)
     REQUEST_ID.set(id.decode())
     TRACEPARENT.set(trace[0].decode() if trace else "")
     return id

@@ -2,10 +2,10 @@
 
 import asyncio
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, cast
 
-from starlette.requests import HTTPConnection
 from starlette.types import Scope
 
 from api.allowed_hosts import AllowedHosts
@@ -66,7 +66,8 @@ class Runtime:
 
     def context(
         self,
-        http: HTTPConnection,
+        scope: Scope,
+        headers: Mapping[str, str],
         identity: Identity,
         request: Request,
         key: tuple[str | None, bytes],
@@ -75,7 +76,7 @@ class Runtime:
     ) -> Context:
         """The context of one operation, which sees at least this position of the database. Raises Refused where the
         request names another server."""
-        base = self.settings.public_url or self.hosts.base_url(http.scope, http.headers)
+        base = self.settings.public_url or self.hosts.base_url(scope, headers)
         return Context(
             database=self.database.of_client(
                 identity.token_id, position=position, may_use_standbys=request.document.is_query
@@ -89,7 +90,7 @@ class Runtime:
             checks=self.checks,
             idempotency_key=key[0],
             request_hash=key[1],
-            last_event_id=http.headers.get("last-event-id"),
+            last_event_id=headers.get("last-event-id"),
         )
 
 

@@ -74,10 +74,29 @@ class Turns:
 
 @dataclass(slots=True)
 class Slot:
-    """A place among the tasks of a ConcurrencyLimit."""
+    """A place among the tasks of a ConcurrencyLimit, for a block."""
 
     limit: "ConcurrencyLimit"
+    key: Hashable
     is_held: bool = False
+
+    async def __aenter__(self) -> "Slot":
+        own = self.limit.enter(self.key)
+        try:
+            await own.acquire()
+            try:
+                await self.take()
+            except BaseException:
+                own.release()
+                raise
+        except BaseException:
+            self.limit.exit(self.key)
+            raise
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.leave()
+        self.limit.exit(self.key).release()
 
     async def take(self) -> None:
         await self.limit.all.acquire()
@@ -122,22 +141,23 @@ class ConcurrencyLimit:
         own = self._keys.get(key)
         return self.all.locked() or (own is not None and own.locked())
 
-    @asynccontextmanager
-    async def slot(self, key: Hashable) -> AsyncGenerator[Slot, None]:
-        own = self._keys.setdefault(key, asyncio.Semaphore(self.per_key))
+    def slot(self, key: Hashable) -> Slot:
+        return Slot(self, key)
+
+    def enter(self, key: Hashable) -> asyncio.Semaphore:
+        """One more user of the key, and the places of all its users."""
         self._users[key] += 1
-        slot = Slot(self)
-        try:
-            async with own:
-                try:
-                    await slot.take()
-                    yield slot
-                finally:
-                    slot.leave()
-        finally:
-            self._users[key] -= 1
-            if not self._users[key]:
-                del self._users[key], self._keys[key]
+        own = self._keys.get(key)
+        if own is None:
+            own = self._keys[key] = asyncio.Semaphore(self.per_key)
+        return own
+
+    def exit(self, key: Hashable) -> asyncio.Semaphore:
+        own = self._keys[key]
+        self._users[key] -= 1
+        if not self._users[key]:
+            del self._users[key], self._keys[key]
+        return own
 
 
 @dataclass(frozen=True, slots=True, eq=False)

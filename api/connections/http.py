@@ -20,6 +20,7 @@ MAX_HEADERS: Final = 200  # of one request
 HEAD_CHUNK, BODY_CHUNK = 16 * 1024, 64 * 1024  # bytes that are parsed at once
 CHUNKS: Final = 16  # that are parsed in one turn of the event loop
 MAX_PENDING: Final = 64 * 1024  # bytes of later requests that are buffered while one is answered
+MAX_WAITING: Final = 16 * 1024  # bytes of a response that wait for what follows
 MAX_DISCARDED: Final = 16 * 1024 * 1024  # bytes that are read, and dropped, of a body after its response
 UNREAD_SECONDS: Final = 30.0  # in which such a body is to end
 MAX_REFUSED: Final = 64  # refused connections that are given time to read why at once; the others are cut off
@@ -55,11 +56,32 @@ def while_connected(scope: MutableMapping[str, Any]) -> Generator[None, None, No
 
 class ResponseTransport:
     """What a response sees of its connection's transport. The protocol decides when it is closed; and when reading goes
-    on, what has come already is parsed first."""
+    on, what has come already is parsed first. What is written waits for what follows, until the next turn of the event
+    loop at most: uvicorn writes a response's head and body apart, and to send them apart costs as much again."""
 
     def __init__(self, transport: asyncio.Transport, close: Callable[[], None], resume: Callable[[], None]) -> None:
-        self.write, self.is_closing, self.pause_reading = transport.write, transport.is_closing, transport.pause_reading
-        self.close, self.resume_reading = close, resume
+        self.is_closing, self.pause_reading, self.resume_reading = transport.is_closing, transport.pause_reading, resume
+        self._transport, self._close, self._loop = transport, close, asyncio.get_running_loop()
+        self._waiting = b""
+        self._flush: asyncio.Handle | None = None
+
+    def write(self, data: bytes) -> None:
+        if self._waiting or len(data) > MAX_WAITING:
+            self.flush(data)
+        elif data:
+            self._waiting, self._flush = data, self._loop.call_soon(self.flush)
+
+    def flush(self, data: bytes = b"") -> None:
+        if self._flush is not None:
+            self._flush.cancel()
+            self._flush = None
+        waiting, self._waiting = self._waiting, b""
+        if (waiting or data) and not self.is_closing():
+            self._transport.write(waiting + data)
+
+    def close(self) -> None:
+        self.flush()
+        self._close()
 
 
 class HttpProtocol(LimitedConnection, HttpToolsProtocol):
@@ -152,16 +174,18 @@ class HttpProtocol(LimitedConnection, HttpToolsProtocol):
             size = HEAD_CHUNK if end < 0 else end + len(HEAD_END)
         chunk = bytes(self._received[:size])
         del self._received[:size]
-        if self._timer is None and not self._answering:
-            self._start_timer()
         self._idle_bytes += len(chunk)
         super().data_received(chunk)
         if self._upgraded:
             protocol = self.transport.get_protocol()
             assert isinstance(protocol, WebSocketProtocol)
             protocol.data_received(bytes(self._received))
-        elif self._idle_bytes > MAX_HEAD and not self._refused:
+        elif self._refused:
+            return
+        elif self._idle_bytes > MAX_HEAD:
             self._refuse(self._too_large())
+        elif self._in_head and self._idle_bytes and self._timer is None and not self._answering:
+            self._start_timer()  # for the rest of a head
 
     def _too_large(self) -> HTTPStatus:
         is_url = self._in_head and len(self.url) > MAX_HEAD // 2
@@ -182,7 +206,7 @@ class HttpProtocol(LimitedConnection, HttpToolsProtocol):
         self._stop_timer()
         self._in_head, self._idle_bytes, self._discarded = False, 0, 0
         # 0 where the length is not known. The parser has refused what is no number.
-        self._body_left = next((int(value) for name, value in self.headers if name == b"content-length"), 0)
+        self._body_left = int(dict(self.headers).get(b"content-length", 0))
         super().on_headers_complete()
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
@@ -221,6 +245,7 @@ class HttpProtocol(LimitedConnection, HttpToolsProtocol):
             self.transport.write_eof()
 
     def on_response_complete(self) -> None:
+        self._response_transport.flush()
         super().on_response_complete()
         if not self._received_whole and not self.transport.is_closing():
             self._unread = True

@@ -3,13 +3,14 @@
 import re
 from collections.abc import Awaitable, Mapping
 from contextlib import nullcontext
-from typing import Final
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Any, Final, Self
 
 from graphql import GraphQLError
-from starlette.datastructures import Headers
+from starlette.datastructures import QueryParams
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
-from starlette.requests import Request as HTTPRequest
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -20,7 +21,7 @@ from api.connections.http import RECEIVED, while_connected
 from api.graphql import event_streams, multipart, parameters, sse
 from api.graphql.negotiation import EVENTS, JSON, RESPONSE, Accepted, accepted
 from api.graphql.operations import answers, build_large_request, execute, failure, read_request
-from api.limits.bodies import CLOSE, read_body, wait_for_body
+from api.limits.bodies import CLOSE, read_body, read_received, wait_for_body
 from api.runtime import Runtime, runtime
 from db.identity.tokens import Identity
 from db.identity.tokens import Scope as TokenScope
@@ -66,13 +67,27 @@ HEX: Final = re.compile(r"[0-9a-f]{16}")
 LARGE_BODY: Final = 32 * 1024  # bytes of JSON; a larger one is decoded in the background
 
 
+@dataclass(frozen=True, slots=True)
+class HTTPRequest:
+    """`headers`: the first of each name. Starlette's Headers search and decode whenever one of them is needed."""
+
+    scope: Scope
+    receive: Receive
+    headers: Mapping[str, str]
+
+    @classmethod
+    def of(cls, scope: Scope, receive: Receive) -> Self:
+        pairs = reversed(scope["headers"])
+        return cls(scope, receive, {name.decode("latin-1"): value.decode("latin-1") for name, value in pairs})
+
+
 class GraphQLOverHTTP:
     """The ASGI endpoint of /graphql for everything but WebSockets."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        http = HTTPRequest(scope, receive)
+        http = HTTPRequest.of(scope, receive)
         accept = accepted(http.headers.get("accept", ""))
-        if http.method in ("GET", "HEAD") and accept.page and not OPERATION.search(scope["query_string"]):
+        if scope["method"] in ("GET", "HEAD") and accept.page and not OPERATION.search(scope["query_string"]):
             await playground.page(scope, receive, send)
             return
         try:
@@ -104,23 +119,24 @@ class BeforeRoutes:
 
 
 async def _answer(http: HTTPRequest, send: Send, accept: Accepted) -> None:
-    if http.method not in METHODS:
+    method = http.scope["method"]
+    if method not in METHODS:
         raise HTTPException(405, "Use POST (or GET, for queries).", {"allow": ", ".join(METHODS)})
     process = runtime(http.scope)
     stream_token = http.headers.get(event_streams.HEADER)
     if stream_token is None and http.scope["query_string"]:
-        stream_token = http.query_params.get("token")
-    if http.method in ("PUT", "DELETE"):
+        stream_token = QueryParams(http.scope["query_string"]).get("token")
+    if method in ("PUT", "DELETE"):
         response = await _reserve_or_stop(process, http, stream_token)
         await response(http.scope, http.receive, send)
         return
     if accept.json is None and not accept.events:
         raise HTTPException(406, f"The server can respond with {RESPONSE}, {JSON} or {EVENTS}: name one in Accept.")
-    if http.method == "GET" and accept.json is None and stream_token:
+    if method == "GET" and accept.json is None and stream_token:
         process.hosts.check(http.scope)
         await process.event_streams.open(process, process.event_streams.find(stream_token), http.receive, send)
         return
-    if http.method == "POST":
+    if method == "POST":
         _check_content(http.headers)
     identity = await process.authenticator.identify(token_of(http.headers))
     process.operation_rate.spend(identity.token_id)
@@ -130,7 +146,7 @@ async def _answer(http: HTTPRequest, send: Send, accept: Accepted) -> None:
             _check_upload(http.headers, identity)
             receive = await wait_for_body(http.receive, seconds=process.settings.timeouts.body)
             async with process.uploads.slot(identity.token_id):
-                stream = await _respond(HTTPRequest(http.scope, receive), send, accept, identity)
+                stream = await _respond(replace(http, receive=receive), send, accept, identity)
         elif stream_token:
             await _start(process, http, send, identity, stream_token)
         else:
@@ -148,12 +164,8 @@ async def _start(process: Runtime, http: HTTPRequest, send: Send, identity: Iden
     await response(http.scope, http.receive, send)
 
 
-def _check_content(headers: Headers) -> None:
-    """A form, or JSON in UTF-8, under any of its names; other parameters of the media type are ignored."""
-    kind, *parameters = headers.get("content-type", "").split(";")
-    pairs = [parameter.strip().lower().partition("=") for parameter in parameters]
-    charsets = {value.strip().strip('"') for name, _, value in pairs if name.strip() == "charset"}
-    if not (kind.strip().lower() == JSON and charsets <= UTF_8) and not _is_form(headers):
+def _check_content(headers: Mapping[str, str]) -> None:
+    if _kind(headers) is None:
         raise HTTPException(
             415, f"The body must be {JSON} in UTF-8, or {multipart.MULTIPART}, and Content-Type must say so."
         )
@@ -161,7 +173,7 @@ def _check_content(headers: Headers) -> None:
         raise HTTPException(415, "The body must not be compressed: omit Content-Encoding.")
 
 
-def _check_upload(headers: Headers, identity: Identity) -> None:
+def _check_upload(headers: Mapping[str, str], identity: Identity) -> None:
     """Raises Refused, before anything of the body is read. Files are for `uploadSamples` alone."""
     multipart.check_preflight(headers)
     if not identity.may(TokenScope.MANAGE):
@@ -192,11 +204,11 @@ async def _respond(
 async def _prepare(http: HTTPRequest, identity: Identity) -> tuple[Request, Context]:
     process = runtime(http.scope)
     request = await _read(process, http, identity)
-    if http.method == "GET" and request.document.is_mutation:
+    if http.scope["method"] == "GET" and request.document.is_mutation:
         raise HTTPException(405, "A mutation must be sent by POST.", {"allow": "POST"})
     key = parameters.idempotency_key(request, http.headers.get("idempotency-key"))
-    position = _position(http.headers.get(POSITION)) if process.database.standbys else 0
-    return request, process.context(http, identity, request, key, position=position)
+    position = _position(http.headers.get(POSITION.lower())) if process.database.standbys else 0
+    return request, process.context(http.scope, http.headers, identity, request, key, position=position)
 
 
 def _position(text: str | None) -> int:
@@ -218,18 +230,18 @@ async def _reserve_or_stop(process: Runtime, http: HTTPRequest, stream_token: st
     process.hosts.check(http.scope)
     if process.settings.processes > 1:
         raise HTTPException(501, "This server has several processes: use a stream for each operation, or a WebSocket.")
-    if http.method == "DELETE":
+    if http.scope["method"] == "DELETE":
         stream = process.event_streams.find(stream_token or "", identity)
-        stream.stop(http.query_params.get("operationId"))
+        stream.stop(QueryParams(http.scope["query_string"]).get("operationId"))
         return Response(headers=HEADERS)
-    client = http.client.host if http.client else ""
+    client = (http.scope.get("client") or ("",))[0]
     stream = process.event_streams.reserve(process, identity, credentials, client)
     return Response(stream.token, 201, HEADERS, "text/plain")
 
 
 async def _read(process: Runtime, http: HTTPRequest, identity: Identity) -> Request:
     limits, timeouts = process.settings.limits, process.settings.timeouts
-    if http.method == "GET":
+    if http.scope["method"] == "GET":
         params = parameters.from_query_string(http.scope["query_string"].decode("latin-1"), limits.json_depth)
         return await read_request(process, params, identity)
     form = _is_form(http.headers)
@@ -242,18 +254,15 @@ async def _read(process: Runtime, http: HTTPRequest, identity: Identity) -> Requ
     length = http.headers.get("content-length", "0")
     if not length.isdecimal() or len(length) > 12 or int(length) > max_bytes:
         raise too_large()
-    body = read_body(
-        http.receive,
-        max_bytes=max_bytes,
-        too_large=too_large,
-        seconds=seconds,
-        grace=timeouts.body,
-        is_here=RECEIVED in http.scope["state"],
-    )
-    if form:
-        params = await multipart.read(http.headers, body, limits)
-        return await read_request(process, params, identity)
-    whole = b"".join([chunk async for chunk in body])
+    size: dict[str, Any] = {"max_bytes": max_bytes, "too_large": too_large}
+    if not form and RECEIVED in http.scope["state"]:
+        whole = await read_received(http.receive, **size)
+    else:
+        body = read_body(http.receive, **size, seconds=seconds, grace=timeouts.body)
+        if form:
+            params = await multipart.read(http.headers, body, limits)
+            return await read_request(process, params, identity)
+        whole = b"".join([chunk async for chunk in body])
     if len(whole) < LARGE_BODY:
         params = parameters.from_body(whole, limits.json_depth)
         return await read_request(process, params, identity)
@@ -262,8 +271,23 @@ async def _read(process: Runtime, http: HTTPRequest, identity: Identity) -> Requ
         return await build_large_request(process, params, identity)
 
 
-def _is_form(headers: Headers) -> bool:
-    return headers.get("content-type", "").partition(";")[0].strip().lower() == multipart.MULTIPART
+def _is_form(headers: Mapping[str, str]) -> bool:
+    return _kind(headers) == multipart.MULTIPART
+
+
+def _kind(headers: Mapping[str, str]) -> str | None:
+    return _kind_of(headers.get("content-type", ""))
+
+
+@lru_cache(maxsize=256)
+def _kind_of(content_type: str) -> str | None:
+    """A form, or JSON in UTF-8, under any of its names; other parameters of the media type are ignored. None: it is
+    neither."""
+    name, *parameters = content_type.split(";")
+    kind = name.strip().lower()
+    pairs = [parameter.strip().lower().partition("=") for parameter in parameters]
+    charsets = {value.strip().strip('"') for name, _, value in pairs if name.strip() == "charset"}
+    return kind if kind == multipart.MULTIPART or (kind == JSON and charsets <= UTF_8) else None
 
 
 def _response_of(answer: Answer | bytes, media: str) -> Response:

@@ -6,14 +6,13 @@ without asking us, unless it carries a header that pages may not set freely: so 
 """
 
 import re
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 from urllib.parse import unquote, unquote_to_bytes
 
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, MultipartState, parse_options_header
-from starlette.datastructures import Headers
 
 from api.graphql import parameters
 from api.graphql.parameters import Parameters
@@ -39,7 +38,7 @@ EXTENDED: Final = re.compile(
 MAX_FRAMING: Final = 256 * 1024  # bytes of headers and boundaries that a form may have in addition to its contents
 
 
-def check_preflight(headers: Headers) -> None:
+def check_preflight(headers: Mapping[str, str]) -> None:
     """Raises Refused."""
     if not any(name in headers for name in PREFLIGHT):
         raise refusal(
@@ -60,7 +59,7 @@ def too_large(limits: Limits) -> Refused:
     return refusal(message, UPLOAD_TOO_LARGE, limit=limit)
 
 
-async def read(headers: Headers, body: AsyncIterator[bytes], limits: Limits) -> Parameters:
+async def read(headers: Mapping[str, str], body: AsyncIterator[bytes], limits: Limits) -> Parameters:
     """The parameters, with the files at the paths in `variables` that the map names. Raises Refused."""
     _, options = parse_options_header(headers.get("content-type"))
     boundary = options.get(b"boundary", b"")

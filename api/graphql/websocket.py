@@ -201,7 +201,7 @@ class Session:
         self.operations += 1
         REQUEST_ID.set(f"{REQUEST_ID.get()}-{self.operations}")  # the handshake's, and the number of the operation
         try:
-            context = self.process.context(self.socket, self.identity, request, key)
+            context = self.process.context(self.socket.scope, self.socket.headers, self.identity, request, key)
             async with aclosing(answers(self.process, request, context)) as source:
                 async for answer in source:
                     if isinstance(answer, Answer) and answer.refused:

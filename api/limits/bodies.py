@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import nullcontext
 from typing import Final
 
 from starlette.exceptions import HTTPException
@@ -35,26 +34,36 @@ async def read_body(
     too_large: Callable[[], Exception],
     seconds: float,
     grace: float,
-    is_here: bool = False,
 ) -> AsyncIterator[bytes]:
     """The body as it comes. Raises `too_large()` as soon as it passes `max_bytes`, HTTPException, ClientDisconnect.
 
-    It is too slow when it is not complete after `seconds`, or falls behind `MIN_RATE` by more than `grace` seconds,
-    unless all of it `is_here` already.
+    It is too slow when it is not complete after `seconds`, or falls behind `MIN_RATE` by more than `grace` seconds.
     """
     start, size, more = asyncio.get_running_loop().time(), 0, True
     while more:
         try:
-            limit = nullcontext() if is_here else asyncio.timeout_at(start + min(seconds, grace + size / MIN_RATE))
-            async with limit:
+            async with asyncio.timeout_at(start + min(seconds, grace + size / MIN_RATE)):
                 message = await receive()
         except TimeoutError:
             raise HTTPException(408, TOO_SLOW, CLOSE) from None
-        if message["type"] == "http.disconnect":
-            raise ClientDisconnect
-        chunk: bytes = message.get("body", b"")
+        chunk = _chunk_of(message)
         size += len(chunk)
         if size > max_bytes:
             raise too_large()
         more = message.get("more_body", False)
         yield chunk
+
+
+async def read_received(receive: Receive, *, max_bytes: int, too_large: Callable[[], Exception]) -> bytes:
+    """A body that has come whole already, and so has no deadline. Raises `too_large()`, ClientDisconnect."""
+    body = _chunk_of(await receive())
+    if len(body) > max_bytes:
+        raise too_large()
+    return body
+
+
+def _chunk_of(message: Message) -> bytes:
+    if message["type"] == "http.disconnect":
+        raise ClientDisconnect
+    chunk: bytes = message.get("body", b"")
+    return chunk

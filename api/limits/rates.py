@@ -34,10 +34,10 @@ class Allowances:
 
     def spend(self, key: Hashable, amount: float) -> float:
         """What is left to the key after this."""
-        left = self.left(key) - amount
+        left, now = self.left(key) - amount, time.monotonic()
         if key not in self._spent and len(self._spent) >= MAX_KEYS:
             self._spent = {each: spent for each, spent in self._spent.items() if self.left(each) < self.burst}
-        self._spent[key] = left, time.monotonic()
+        self._spent[key] = left, now
         return left
 
 

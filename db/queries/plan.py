@@ -2,7 +2,6 @@
 raised as what they mean for the caller."""
 
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -117,13 +116,19 @@ def _compile(make: Callable[[CompileContext], Parts], confined: bool, page: int)
 async def read(database: Database, plan: Plan, inputs: Inputs, *, costly: bool = False) -> str | None:
     """The JSON text. Repeated once when its connection is lost. Few `costly` reads run at once."""
     arguments = plan.arguments(inputs)
-    async with database.costly_reads.slot(inputs.identity.token_id) if costly or plan.costly else nullcontext():
-        try:
-            return await _read(database, plan, arguments)
-        except DatabaseUnavailable as error:
-            if not error.connection_lost:
-                raise
+    if not (costly or plan.costly):
+        return await _read_at_most_twice(database, plan, arguments)
+    async with database.costly_reads.slot(inputs.identity.token_id):
+        return await _read_at_most_twice(database, plan, arguments)
+
+
+async def _read_at_most_twice(database: Database, plan: Plan, arguments: list[object]) -> str | None:
+    try:
         return await _read(database, plan, arguments)
+    except DatabaseUnavailable as error:
+        if not error.connection_lost:
+            raise
+    return await _read(database, plan, arguments)
 
 
 async def _read(database: Database, plan: Plan, arguments: list[object]) -> str | None:

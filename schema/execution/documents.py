@@ -59,19 +59,19 @@ class Document:
     plan_variables: dict[Hashable, frozenset[str]] = field(default_factory=dict)
     _costs: dict[Hashable, int] = field(default_factory=dict, init=False)
 
-    @property
+    @cached_property
     def name(self) -> str | None:
         return self.operation.name.value if self.operation.name else None
 
-    @property
+    @cached_property
     def is_query(self) -> bool:
         return self.operation.operation is OperationType.QUERY
 
-    @property
+    @cached_property
     def is_mutation(self) -> bool:
         return self.operation.operation is OperationType.MUTATION
 
-    @property
+    @cached_property
     def is_subscription(self) -> bool:
         return self.operation.operation is OperationType.SUBSCRIPTION
 
@@ -80,7 +80,7 @@ class Document:
         """The fields of the operation itself, fragments expanded."""
         return tuple(self._fields(self.operation.selection_set))
 
-    @property
+    @cached_property
     def introspects(self) -> bool:
         """Whether it reads the schema itself."""
         return any(node.name.value in ("__schema", "__type") for node in self.root_fields)

@@ -7,8 +7,9 @@ the executor.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Hashable
+from collections.abc import AsyncGenerator, Hashable
 from contextlib import aclosing
+from functools import partial
 from inspect import isawaitable
 from typing import Any, Final, cast
 
@@ -112,29 +113,39 @@ class LabelgraphSchema(strawberry.Schema):
 
     async def _read(self, request: Request, context: Context) -> Answer | bytes:
         values = await self._coerce(request)
-
-        def fields() -> tuple[SelectedField, ...]:
-            try:
-                return Translator(self._schema, request.document, placeholders(values)).root_fields()
-            except GraphQLError as error:  # a variable that is null where the argument must not be
-                raise Refused([with_code(error, BAD_USER_INPUT)]) from error
-
-        async def read(key: Hashable, selected: Callable[[], tuple[SelectedField, ...]]) -> str:
-            confined = context.identity.dataset_ids is not None  # the token sees some datasets only
-            page = request.document.limits.page
-            plan = await self.plans.get(
-                context.identity,
-                (request.document, confined, shape(values.coerced), key),
-                lambda: queries.compile_query(selected(), confined=confined, page=page),
-            )
-            plan_inputs = inputs(self.version, context, values.coerced)
-            return await queries.read(context.database, plan, plan_inputs, costly=request.cost > COSTLY) or "null"
-
         try:
-            json = await read((), fields)
+            json = await self._read_fields(request, context, values)
         except (ArgumentError, NotFound) as error:
-            return await partial_answer(fields(), error, lambda key, left: read(key, lambda: left))
+            fields = self._root_fields(request, values)
+            return await partial_answer(fields, error, partial(self._read_fields, request, context, values))
         return b'{"data":%b}' % json.encode()
+
+    async def _read_fields(
+        self,
+        request: Request,
+        context: Context,
+        values: VariableValues,
+        key: Hashable = (),
+        fields: tuple[SelectedField, ...] | None = None,
+    ) -> str:
+        """The JSON of the operation's fields; or of those under this key."""
+        confined = context.identity.dataset_ids is not None  # the token sees some datasets only
+        page = request.document.limits.page
+        plan = await self.plans.get(
+            context.identity,
+            (request.document, confined, shape(values.coerced), key),
+            lambda: queries.compile_query(
+                self._root_fields(request, values) if fields is None else fields, confined=confined, page=page
+            ),
+        )
+        plan_inputs = inputs(self.version, context, values.coerced)
+        return await queries.read(context.database, plan, plan_inputs, costly=request.cost > COSTLY) or "null"
+
+    def _root_fields(self, request: Request, values: VariableValues) -> tuple[SelectedField, ...]:
+        try:
+            return Translator(self._schema, request.document, placeholders(values)).root_fields()
+        except GraphQLError as error:  # a variable that is null where the argument must not be
+            raise Refused([with_code(error, BAD_USER_INPUT)]) from error
 
     def _executor(self, request: Request, context: Context, variables: VariableValues) -> Executor:
         document = request.document
