@@ -3,7 +3,9 @@
 import io
 import random
 import struct
+import tracemalloc
 import zlib
+from contextlib import suppress
 
 import pytest
 from PIL import Image
@@ -11,6 +13,7 @@ from PIL import Image
 from db.formats import images
 from db.formats.images import UnreadableImage
 from tests.db.images import SIZE, chunk, jpeg, noise_image, png
+from tests.waiting import cost_ratio
 
 FILM = b"\0\0\0\x18ftypmp42" + b"\xff\xda\0\0" * 70
 
@@ -109,6 +112,57 @@ def test_scans_in_the_image_itself_still_count() -> None:
     start = data.rindex(b"\xff\xda")
     with pytest.raises(UnreadableImage, match="scans"):
         images.check(data[:start] + data[start:-2] * 65 + data[-2:] + FILM)
+
+
+def apart(scans: int) -> bytes:
+    """A sequential JPEG of three components, each in a scan of its own, as often as that makes so many."""
+    grey = jpeg(image=noise_image("L"))
+    frame, scan = grey.index(b"\xff\xc0"), grey.rindex(b"\xff\xda")
+    after = frame + 2 + int.from_bytes(grey[frame + 2 : frame + 4])
+    components = b"\3\1\x11\0\2\x11\0\3\x11\0"
+    start = grey[:frame] + b"\xff\xc0\0\x11" + grey[frame + 4 : frame + 9] + components + grey[after:scan]
+    parts = [grey[scan : scan + 5] + bytes([1 + number % 3]) + grey[scan + 6 : -2] for number in range(scans)]
+    return b"".join([start, *parts, grey[-2:]])
+
+
+@pytest.mark.parametrize(
+    "photo",
+    [jpeg(image=noise_image()), jpeg(image=noise_image(), progressive=True), jpeg(image=noise_image("L")), apart(3)],
+    ids=["sequential", "progressive", "grey", "a scan for each colour"],
+)
+@pytest.mark.parametrize("behind", [FILM, jpeg((0xE1, b"text"), image=noise_image("L")), b"\xff\xd9"])
+def test_a_photo_is_shown_as_if_nothing_were_behind_it_whatever_that_ends_with(photo: bytes, behind: bytes) -> None:
+    for end in (b"", b"\0", b"\xff\xd9"):
+        for show in (images.rendition, images.difference_hash, lambda data: images.resized(data, 9, 7)):
+            assert show(photo + behind + end) == show(photo)
+
+
+def test_scans_are_counted_in_a_photo_that_is_only_shown() -> None:
+    for photo in (apart(66), apart(66) + FILM + b"\xff\xd9"):
+        with pytest.raises(UnreadableImage, match="scans"):
+            images.thumbnail(photo, 32)
+
+
+def test_scans_behind_the_only_one_are_not_decoded() -> None:
+    data = jpeg(image=noise_image(size=(2_000, 2_000)))
+    start = data.rindex(b"\xff\xda")
+    bomb = data[:start] + data[start:-2] * 5 + data[-2:]
+
+    def look() -> None:
+        with suppress(UnreadableImage):
+            images.thumbnail(bomb, 32)
+
+    assert cost_ratio(look, lambda: images.thumbnail(data, 32)) < 2
+
+
+def test_a_photo_is_copied_once() -> None:
+    photo = jpeg((0xE1, b"text"), image=noise_image(size=(2_000, 1_500)))
+    images.thumbnail(photo, 32)
+    tracemalloc.start()
+    images.thumbnail(photo, 32)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 1.5 * len(photo)
 
 
 BESIDE = {

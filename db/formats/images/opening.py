@@ -53,6 +53,11 @@ def read(data: bytes) -> Content:
     return READERS[form](data)
 
 
+def read_to_show(data: bytes) -> Content:
+    """As `read`, where nobody asks where the image ends in its file."""
+    return jpeg.read(data, to_show=True) if kind(data) == "JPEG" else read(data)
+
+
 def size_of(content: Content, pixels: int, side: int) -> tuple[int, int]:
     """Width and height as stored. Nothing is decoded, and of the newer formats nothing is given to Pillow."""
     if content.size is not None:
@@ -74,6 +79,8 @@ def opened(content: Content, pixels: int, side: int) -> Iterator[Image.Image]:
                 _check_size(image.size, pixels, side)
             elif image.size != content.size:
                 raise UnreadableImage(NO_IMAGE)
+            if content.format == "JPEG":  # in one piece, instead of pieces of 64 KiB that are copied three times
+                image.decodermaxblock = len(content.picture)
             yield image
     except UnreadableImage:
         raise

@@ -11,7 +11,7 @@ from PIL import Image, ImageFile
 
 from db.formats.images.content import Content
 from db.formats.images.formats import MEDIA_TYPES, SHOWN_SIDE
-from db.formats.images.opening import MAX_PIXELS, MAX_SIDE, opened, read, refuse_scans
+from db.formats.images.opening import MAX_PIXELS, MAX_SIDE, opened, read_to_show, refuse_scans
 
 UPRIGHT: Final = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -31,7 +31,7 @@ SOME: Final = 512  # pixels a side that are looked at for the range of numbers, 
 def thumbnail(data: bytes, size: int, pixels: int = MAX_PIXELS, side: int = MAX_SIDE) -> tuple[bytes, str]:
     """A small upright image, its longest side at most `size`, and its media type: PNG if it is transparent, else
     JPEG."""
-    content, out = read(data), io.BytesIO()
+    content, out = read_to_show(data), io.BytesIO()
     small = _upright(content, size, pixels, side)
     if small.mode in TRANSPARENT:
         small.convert("RGBA").save(out, "PNG", compress_level=6)
@@ -43,7 +43,7 @@ def thumbnail(data: bytes, size: int, pixels: int = MAX_PIXELS, side: int = MAX_
 def rendition(data: bytes, pixels: int = MAX_PIXELS, side: int = MAX_SIDE) -> bytes:
     """An upright JPEG, as large as the image, or as browsers show it. What is transparent is white."""
     out = io.BytesIO()
-    shown = on_white(_upright(read(data), SHOWN_SIDE, pixels, side))
+    shown = on_white(_upright(read_to_show(data), SHOWN_SIDE, pixels, side))
     shown = shown if shown.mode in ("L", "RGB") else shown.convert("RGB")
     shown.save(out, "JPEG", quality=92, subsampling=0)
     return out.getvalue()
