@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 
-import { addImage, anImage, examples, images as folder, makeDataset } from "../clients/api.mjs";
+import { addImage, anImage, examples, images as folder, makeDataset, request } from "../clients/api.mjs";
 import { counts, grid, images, labelRow, makeToken, openBrowser, picture, says, tab, until } from "./browser.mjs";
 
 const { LABELGRAPH_CLIENTS_URL: server } = process.env; // from run.mjs
@@ -314,7 +314,9 @@ test(
 test(
   "files and folders that are dropped anywhere on the page are uploaded; one that is gone is not sent",
   browser.used(async () => {
-    await makeDataset("dropped");
+    const dataset = await makeDataset("dropped");
+    const formats = "mutation ($input: UpdateDatasetInput!) { updateDataset(input: $input) { dataset { id } } }";
+    await request(formats, { input: { datasetId: dataset, imageFormats: ["JPEG", "WEBP"] } });
     const given = mkdtempSync(join(tmpdir(), "labelgraph-drop-"));
     mkdirSync(join(given, "folder", "deeper"), { recursive: true });
     const names = ["one.jpg", "folder/two.jpg", "folder/deeper/three.jpg", "gone.jpg", "late.jpg"];
@@ -335,6 +337,8 @@ test(
     await drop(page.locator(".bar"), ["one.jpg", "folder", "gone.jpg"]);
     const dialog = page.getByRole("dialog");
     await until(() => dialog.locator(".uploads li").count(), 4);
+    await dialog.getByText("JPEG, WEBP, at most 5 MiB each").waitFor();
+    assert.equal(await dialog.locator("input[type=file]").getAttribute("accept"), "image/jpeg,image/webp");
     await drop(dialog.locator(".uploads"), ["late.jpg"]);
     await until(() => dialog.locator(".uploads li").count(), 5);
     rmSync(join(given, "gone.jpg"));

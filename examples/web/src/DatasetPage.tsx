@@ -1,5 +1,4 @@
 /** The page of a dataset: it holds what the person filters, selects and does, and shows the parts. */
-import type { AnyVariables, TypedDocumentNode } from "@urql/core";
 import { lazy, Suspense, useCallback, useEffect, useMemo, useRef, useState, useSyncExternalStore } from "react";
 import { useClient, useQuery } from "urql";
 
@@ -20,9 +19,7 @@ import { useDrop } from "./drop";
 import { Filters, useFacets } from "./Filters";
 import { follow } from "./follow";
 import {
-  type ChangedFragment,
   LabelSamplesDocument,
-  UndoChangeDocument,
   UpdateSamplesDocument,
   type SuggestionDecision,
   WorkspaceDocument,
@@ -30,11 +27,11 @@ import {
 } from "./gql/graphql";
 import { FileLabels } from "./FileLabels";
 import { Grid, type GridHandle } from "./Grid";
-import { newKey } from "./key";
 import { LabelPanel } from "./LabelPanel";
 import { type Card, SampleList } from "./list";
 import { Connection, type Message, Messages } from "./Messages";
-import { isApart, resume, send, takeBack, waiting } from "./outbox";
+import { useMutations } from "./mutations";
+import { resume } from "./outbox";
 import { Action, useLast } from "./parts";
 import { DecideMany, Suggestions } from "./Suggestions";
 import { SyncButton, SyncProgress } from "./Sync";
@@ -83,20 +80,7 @@ export function DatasetPage({ name }: { name: string }) {
   );
 }
 
-/** A change of this page that Ctrl+Z takes back, or an undo that is redone, from the moment that it is made. */
-interface Step {
-  key: string; // in the outbox
-  changeId: Promise<string | undefined>; // none, if nothing is to be undone
-  undoes?: Step;
-}
-
 type Loaded = Pick<WorkspaceQuery, "viewer" | "serverInfo">;
-
-/** The change of a mutation's answer, if it can be undone. */
-function changeOf(data: unknown): ChangedFragment | undefined {
-  const [payload] = Object.values(data ?? {}) as ({ change?: ChangedFragment | null } | null)[];
-  return payload?.change?.isUndoableByViewer ? payload.change : undefined;
-}
 
 function Page({ data, dataset, reread }: { data: Loaded; dataset: Dataset; reread: () => void }) {
   const text = useText();
@@ -109,7 +93,6 @@ function Page({ data, dataset, reread }: { data: Loaded; dataset: Dataset; rerea
   const [dropped, setDropped] = useState<File[]>([]);
   const [message, setMessage] = useState<Message | null>(null);
   const [changes, setChanges] = useState(0); // counts what happened, for the parts that read again then
-  const steps = useRef<{ undo: Step[]; redo: Step[] }>({ undo: [], redo: [] });
   const grid = useRef<GridHandle>(null);
 
   const list = useMemo(
@@ -163,52 +146,7 @@ function Page({ data, dataset, reread }: { data: Loaded; dataset: Dataset; rerea
   useEffect(() => follow(client, dataset.id, dataset.eventCursor, refresh), [client, dataset.id]);
   useEffect(() => void resume(client, (error) => say(sentence(text, error), "bad")), [client]);
 
-  const mutate = async <Data, Variables extends AnyVariables>(
-    document: TypedDocumentNode<Data, Variables>,
-    variables: Variables,
-  ) => {
-    const [isUndo, waits] = [(document as unknown) === UndoChangeDocument, !isApart(document)];
-    const key = newKey();
-    const answered = send(client, document, variables, key);
-    const step: Step = { key, changeId: answered.then((result) => changeOf(result?.data)?.id) };
-    const before = [...steps.current.redo];
-    if (!isUndo && waits) steps.current.undo.push(step);
-    const { data, error } = (await answered) ?? {};
-    const isDone = changeOf(data) !== undefined;
-    if (!isUndo && isDone) {
-      steps.current.redo = steps.current.redo.filter((each) => !before.includes(each));
-      if (!waits) steps.current.undo.push(step);
-    } else steps.current.undo = steps.current.undo.filter((each) => each !== step);
-    if (error) say(sentence(text, error), "bad");
-    if (!data) return undefined;
-    refresh();
-    return Object.values(data)[0] === null ? undefined : data;
-  };
-
-  const undo: Workspace["undo"] = async (direction = "undo") => {
-    const opposite = direction === "undo" ? "redo" : "undo";
-    const step = steps.current[direction].pop();
-    if (!step) return say(text.nothingToUndo);
-    if (takeBack(step.key)) {
-      if (step.undoes) steps.current[opposite].push(step.undoes);
-      return say(text.takenBack);
-    }
-    if (waiting.get().some(({ key }) => key === step.key)) say(text.undoneLater);
-    const key = newKey();
-    const answered = step.changeId.then((changeId) =>
-      changeId === undefined ? undefined : send(client, UndoChangeDocument, { input: { changeId } }, key),
-    );
-    const change = answered.then((result) => result?.data?.undoChange?.change);
-    steps.current[opposite].push({ key, changeId: change.then((made) => made?.id), undoes: step });
-    const error = (await answered)?.error;
-    if (error) say(sentence(text, error), "bad");
-    const made = await change;
-    if (!made) steps.current[opposite] = steps.current[opposite].filter((each) => each.key !== key);
-    refresh();
-    if (!made) return;
-    say(text.summary(made.summary), "good", opposite);
-  };
-
+  const { mutate, undo } = useMutations(client, text, say, refresh);
   const workspace: Workspace = {
     client,
     text,

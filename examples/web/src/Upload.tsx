@@ -123,11 +123,11 @@ export default function Upload({ files, close }: { files: File[]; close: () => v
         <input
           type="file"
           multiple
-          accept="image/jpeg,image/png,image/bmp"
+          accept={dataset.imageFormats.map((format) => `image/${format.toLowerCase()}`).join()}
           onChange={(event) => add(event.target.files ?? [])}
         />
         <strong>{text.dropHere}</strong>
-        <span className="quiet">{text.uploadLimits(bytes(limits.maxFileBytes), limits.formats.join(", "))}</span>
+        <span className="quiet">{text.uploadLimits(bytes(limits.maxFileBytes), dataset.imageFormats.join(", "))}</span>
       </label>
       {items.length > 0 && (
         <>
