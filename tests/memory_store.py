@@ -6,6 +6,7 @@ from hashlib import blake2b
 
 from db.errors import StorageError
 from db.formats.paths import path_parts
+from db.formats.timestamps import microseconds
 from db.storage.errors import ObjectChanged, ObjectExists, ObjectMissing, RootMissing
 from db.storage.objects import ALL, CHUNK, PAGE, Head, Page, Scope, Store, StoredObject
 
@@ -83,11 +84,11 @@ class MemoryStore(Store):
 
     def _object(self, path: str) -> StoredObject:
         data, modified_at = self.contents[path]
-        return StoredObject(path, len(data), modified_at, blake2b(data, digest_size=16).hexdigest())
+        return StoredObject(path, len(data), microseconds(modified_at), blake2b(data, digest_size=16).hexdigest())
 
     def _head(self, path: str, length: int) -> Head | StorageError:
         if path not in self.contents:
             return ObjectMissing()
         found = self._object(path)
         data = self.contents[path][0][:length]
-        return Head(path, found.size, found.modified_at, found.etag or "", content=found.etag, data=data)
+        return Head(path, found.size, found.modified, found.etag or "", content=found.etag, data=data)

@@ -117,7 +117,7 @@ def shortcut(text: str | None) -> str | None:
 
 def is_storable(text: str) -> bool:
     """Whether Postgres can store this text: no NUL, no lone surrogate. No name contains what it cannot store."""
-    return UNSTORABLE.search(text) is None
+    return "\0" not in text if text.isascii() else UNSTORABLE.search(text) is None
 
 
 def storable(text: str, length: int = 10_000) -> str:

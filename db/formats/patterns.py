@@ -27,7 +27,7 @@ SYSTEM_NAMES: Final = (
 )  # fmt: skip
 HIDDEN_NAME: Final = rf"(?:\.|(?i:{'|'.join(map(re.escape, SYSTEM_NAMES))})(?=/|\Z))"
 ANY_DIRECTORIES: Final = re.compile(r"(?<![^/])\*\*(?![^/])")  # as a whole part of a pattern
-HIDDEN: Final = re.compile(f"(?:^|/){HIDDEN_NAME}")
+HIDDEN: Final = re.compile(f"/{HIDDEN_NAME}")
 
 
 def validated(patterns: Sequence[str]) -> list[str]:
@@ -53,7 +53,7 @@ def validated(patterns: Sequence[str]) -> list[str]:
 
 def is_hidden(path: str) -> bool:
     """Whether a name on the path begins with a dot, or belongs to an operating system."""
-    return HIDDEN.search(path) is not None
+    return HIDDEN.search(f"/{path}") is not None
 
 
 class Patterns:

@@ -1,7 +1,7 @@
 """Timestamps as clients write them."""
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from db.errors import Invalid
@@ -14,6 +14,7 @@ MOMENT: Final = re.compile(
 # What a datetime can represent, but for a day at each end: the driver takes its first and its last moment as ±infinity.
 FIRST, LAST = datetime(1, 1, 2, tzinfo=UTC), datetime(9999, 12, 30, tzinfo=UTC)
 EARLIEST, LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(9000, 1, 1, tzinfo=UTC)  # of what is taken from files
+EPOCH, MICROSECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(microseconds=1)
 EXAMPLES: Final = "2026-11-22T21:00:00Z or 2026-11-22T22:00:00+01:00"  # for messages
 
 
@@ -38,6 +39,16 @@ def clamped(moment: datetime) -> datetime:
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
     return min(max(moment, FIRST), LAST).astimezone(UTC)
+
+
+def microseconds(moment: datetime) -> int:
+    """Since 1970."""
+    return (moment - EPOCH) // MICROSECOND
+
+
+def moment_of(microseconds: int) -> datetime:
+    """So many microseconds after the beginning of 1970."""
+    return EPOCH + microseconds * MICROSECOND
 
 
 def said_moment(said: object, name: str) -> datetime | None:

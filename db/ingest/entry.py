@@ -12,6 +12,7 @@ import asyncpg
 from pydantic import TypeAdapter
 
 from db.formats.annotations import ParsedAnnotation
+from db.formats.timestamps import microseconds
 from db.ingest.images import InspectedImage, Outcome
 from db.jobs import LabelWarning
 from db.storage import StoredObject
@@ -88,7 +89,7 @@ class Listed:
 
     @property
     def file(self) -> StoredObject:
-        return StoredObject(self.path, self.size, self.modified_at, self.etag)
+        return StoredObject(self.path, self.size, microseconds(self.modified_at), self.etag)
 
     def without_reading(self) -> InspectedImage | None:
         """The image, where there is no reason to read it."""

@@ -144,7 +144,7 @@ async def _read_further(store: Store, file: StoredObject, head: Head, limits: Im
     except RootMissing:
         raise
     except StorageError as failed:
-        return _judged(replace(file, size=head.size, modified_at=head.modified_at), failed, limits)
+        return _judged(replace(file, size=head.size, modified=head.modified), failed, limits)
     image = await asyncio.to_thread(_decoded, replace(head, data=data), limits)
     return image.as_damaged() if image.outcome is Outcome.READ and await is_cut(data, limits) else image
 
@@ -205,7 +205,7 @@ async def as_if_written(store: Store, path: str, data: bytes) -> StoredObject | 
     """What `write_new` would give. Nothing is written."""
     found = await object_with(store, path, data)
     if found is None and await store.stat(path) is None:
-        return StoredObject(path, len(data), NEVER, None)
+        return StoredObject(path, len(data), 0, None)
     return found
 
 

@@ -1494,8 +1494,9 @@ CREATE UNLOGGED TABLE public.sync_sidecar (
 
 CREATE UNLOGGED TABLE public.sync_unchanged (
     job_id bigint NOT NULL,
-    source_id bigint NOT NULL
+    source_ids bigint[] NOT NULL
 );
+ALTER TABLE ONLY public.sync_unchanged ALTER COLUMN source_ids SET STORAGE EXTERNAL;
 
 CREATE TABLE public.token (
     id bigint NOT NULL,
@@ -1795,9 +1796,6 @@ ALTER TABLE ONLY public.sync_item
 ALTER TABLE ONLY public.sync_sidecar
     ADD CONSTRAINT sync_sidecar_pkey PRIMARY KEY (job_id, path);
 
-ALTER TABLE ONLY public.sync_unchanged
-    ADD CONSTRAINT sync_unchanged_pkey PRIMARY KEY (job_id, source_id);
-
 ALTER TABLE ONLY public.token
     ADD CONSTRAINT token_hash_key UNIQUE (hash);
 
@@ -2022,6 +2020,8 @@ CREATE INDEX source_size ON public.source USING btree (dataset_id, size, id);
 CREATE INDEX suggestion_count_model ON public.suggestion_count USING btree (model_id);
 
 CREATE INDEX sync_object_job ON public.sync_object USING btree (job_id);
+
+CREATE INDEX sync_unchanged_job ON public.sync_unchanged USING btree (job_id);
 
 CREATE UNIQUE INDEX token_name_key ON public.token USING btree (name) WHERE (revoked_at IS NULL);
 

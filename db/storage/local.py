@@ -218,7 +218,7 @@ class LocalStore(Store):
                 size += len(data)
                 data = os.read(descriptor, CHUNK * 4)
             found, etag = described(path, os.fstat(descriptor)), digest.hexdigest()
-            return Head(path, size, found.modified_at, etag, found.changed_at, etag, pixels.hexdigest(), data=first)
+            return Head(path, size, found.modified, etag, found.changed, etag, pixels.hexdigest(), data=first)
 
     def _pieces(self, path: str, start: int, length: int | None, most: int = CHUNK) -> Generator[bytes, None, None]:
         with self._open(path) as descriptor:

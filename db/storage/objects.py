@@ -6,36 +6,46 @@ from datetime import datetime
 from typing import Final, Protocol
 
 from db.errors import DomainError, StorageError
+from db.formats.timestamps import moment_of
 from db.storage.errors import ObjectChanged
 
 PAGE = 1_000  # objects in a page of a listing, at most
 CHUNK = 256 * 1024  # bytes that a stream yields at once
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True)  # a frozen one takes four times as long to make, and listings make millions
 class StoredObject:
     """An object as it is listed. `etag` identifies the content; None where only reading it would.
 
-    `changed_at` is the file's change time, if it is a file. `content` is a hash of the content, and `pixels` a hash of
-    the file without its metadata (`db.formats.pixels`), where the store knows them.
+    `modified` and `changed` are in microseconds since 1970; `changed` is the file's change time, if it is a file.
+    `content` is a hash of the content, and `pixels` a hash of the file without its metadata (`db.formats.pixels`),
+    where the store knows them.
     """
 
     path: str
     size: int
-    modified_at: datetime
+    modified: int
     etag: str | None
-    changed_at: datetime | None = None
+    changed: int | None = None
     content: str | None = None
     pixels: str | None = None
     link_to: str | None = None  # below the same root, if the object is a link to something there
 
     @property
+    def modified_at(self) -> datetime:
+        return moment_of(self.modified)
+
+    @property
+    def changed_at(self) -> datetime | None:
+        return None if self.changed is None else moment_of(self.changed)
+
+    @property
     def stamp(self) -> str:
         """Changes whenever the content does, and may change without it. Nothing is read to know it."""
-        return self.etag or f"{self.size:x}-{int(self.modified_at.timestamp() * 1_000_000):x}"
+        return self.etag or f"{self.size:x}-{int(self.modified / 1_000_000 * 1_000_000):x}"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True)
 class Head(StoredObject):
     """The first bytes of an object, and what was true of it while they were read. `content` is None where only
     `content_hashes` reads the whole content, `pixels` unless all of it was read."""

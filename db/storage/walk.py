@@ -12,18 +12,16 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from math import modf
 from pathlib import Path
 from typing import Final
 
 from db.formats.paths import LENGTH
-from db.formats.timestamps import FIRST, LAST
+from db.formats.timestamps import FIRST, LAST, microseconds
 from db.storage.objects import ALL, Page, StoredObject
 
 DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-MICROSECOND: Final = timedelta(microseconds=1)
-OLDEST, NEWEST = ((each - EPOCH) // MICROSECOND for each in (FIRST, LAST))
+OLDEST, NEWEST = map(microseconds, (FIRST, LAST))
 PART: Final = re.compile(r"\.[0-9a-f]{16}\.part")  # temporary files of writers
 MAX_PART_AGE: Final = 3_600.0  # seconds since the last write to one, after which its writer was killed
 MAX_FOLLOWED: Final = 100_000  # linked directories
@@ -184,12 +182,8 @@ def path_below(path: str, root: str) -> str | None:
 
 
 def described(path: str, facts: os.stat_result) -> StoredObject:
-    modified = facts.st_mtime_ns // 1000
-    if not OLDEST <= modified <= NEWEST:
-        modified = min(max(modified, OLDEST), NEWEST)
-    changed_at: datetime | None
-    try:
-        changed_at = datetime.fromtimestamp(facts.st_ctime, UTC)
-    except (ValueError, OverflowError, OSError):  # the file system has nonsense
-        changed_at = None
-    return StoredObject(path, facts.st_size, EPOCH + modified * MICROSECOND, None, changed_at)
+    modified = min(max(facts.st_mtime_ns // 1_000, OLDEST), NEWEST)
+    fraction, seconds = modf(facts.st_ctime)
+    changed = int(seconds) * 1_000_000 + round(fraction * 1_000_000)
+    makes_sense = OLDEST <= changed <= NEWEST  # not on every file system
+    return StoredObject(path, facts.st_size, modified, None, changed if makes_sense else None)

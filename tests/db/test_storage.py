@@ -3,6 +3,7 @@
 import asyncio
 import inspect
 import os
+import stat
 from collections.abc import Generator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -10,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from db.errors import Invalid, StorageError
 from db.storage import (
@@ -27,6 +30,7 @@ from db.storage.local import READERS
 from db.storage.locations import AllowedLocations
 from db.storage.objects import CHUNK, PAGE
 from db.storage.observed import ObservedStore, Traffic
+from db.storage.walk import described
 from tests.memory_store import MemoryStore
 
 
@@ -265,3 +269,15 @@ async def test_objects_of_several_directories_are_read_in_any_order(tmp_path: Pa
     heads = await store.heads(asked, length=100)
     assert [head.data.decode() for head in heads if isinstance(head, Head)] == paths
     assert sum(isinstance(head, ObjectMissing) for head in heads) == len(paths)
+
+
+@given(st.integers(-(2**33), 2**33), st.integers(0, 10**9 - 1))
+def test_times_of_files_are_what_they_were(seconds: int, nanoseconds: int) -> None:
+    """As they were rounded for the rows of earlier versions: with others, the first sync after an update of the server
+    would read all files again."""
+    moment = seconds * 10**9 + nanoseconds
+    times = {"st_mtime_ns": moment, "st_mtime": moment / 10**9, "st_ctime_ns": moment, "st_ctime": moment / 10**9}
+    found = described("a.txt", os.stat_result((stat.S_IFREG, 0, 0, 1, 0, 0, 42, 0, seconds, seconds), times))
+    assert found.modified == moment // 1_000
+    assert found.changed_at == datetime.fromtimestamp(times["st_ctime"], UTC)
+    assert found.stamp == f"2a-{int(found.modified_at.timestamp() * 1_000_000):x}"

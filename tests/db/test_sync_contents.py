@@ -13,6 +13,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from db.errors import StorageError
+from db.formats.timestamps import microseconds
 from db.postgres.engine import Database
 from db.storage import Head, StoredObject
 from db.storage.s3 import S3Store
@@ -118,7 +119,7 @@ class Opaque(MemoryStore):
     def _object(self, path: str) -> StoredObject:
         data, moment = self.contents[path]
         etag = blake2b(f"{path} {moment}".encode(), digest_size=16).hexdigest()
-        return StoredObject(path, len(data), moment, etag)
+        return StoredObject(path, len(data), microseconds(moment), etag)
 
     def _head(self, path: str, length: int) -> Head | StorageError:
         head = super()._head(path, length)

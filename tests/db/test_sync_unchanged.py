@@ -2,9 +2,11 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from db.formats.timestamps import FIRST, LAST
 from db.storage import Page, Store
 from db.storage.objects import ALL, Scope
 from tests.db.dataset_fixture import DatasetFixture, counted
@@ -67,6 +69,32 @@ async def test_what_was_removed_here_is_a_difference(dataset: DatasetFixture) ->
     assert list(await dataset.labels()) == ["a.png", "b.png"]
 
 
+@pytest.mark.parametrize("dataset", ["memory"], indirect=True)
+async def test_files_of_any_name_and_time_are_known_again(dataset: DatasetFixture) -> None:
+    for name in (
+        'a"b.png',
+        "a\\b.png",
+        "{a,b}.png",
+        "[1, 2].png",
+        "a\nb.png",
+        "\x7f.png",
+        "é.png",
+        "e\u0301.png",
+        "🐟.png",
+    ):
+        dataset.put(f"d/{name}")
+    for moment in (
+        *(FIRST, datetime(1901, 2, 3, 4, 5, 6, 789_012, UTC), datetime(1969, 12, 31, 23, 59, 59, 999_999, UTC)),
+        *(datetime(2300, 1, 1, 0, 0, 0, 1, UTC), datetime(9876, 5, 4, 3, 2, 1, 123_457, UTC), LAST),
+    ):
+        dataset.clock = moment - timedelta(minutes=1)
+        dataset.put(f"{moment.year}.png")
+    job = await dataset.sync()
+    await dataset.do(NOTED)
+    assert counted(await dataset.sync())
+    assert (job["added"], await staged(dataset)) == (15, [])
+
+
 class Repeating(MemoryStore):
     """Lists every object as it was, and once more as if it had been replaced meanwhile."""
 
@@ -77,7 +105,11 @@ class Repeating(MemoryStore):
 
 
 @pytest.mark.parametrize("dataset", ["memory"], indirect=True)
-async def test_of_a_file_that_is_listed_twice_the_difference_counts(dataset: DatasetFixture) -> None:
+@pytest.mark.parametrize("size", [1, 100])
+async def test_of_a_file_that_is_listed_twice_the_difference_counts(
+    dataset: DatasetFixture, monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    monkeypatch.setattr("db.ingest.sync.listing.BATCH", size)
     dataset.put("a.png")
     await dataset.sync()
     before = await dataset.sample("a.png")

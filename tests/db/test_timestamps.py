@@ -3,9 +3,11 @@
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from db.errors import Invalid
-from db.formats.timestamps import LAST, clamped, format_timestamp, parse_timestamp, said_moment
+from db.formats.timestamps import LAST, clamped, format_timestamp, microseconds, moment_of, parse_timestamp, said_moment
 
 NINE = datetime(2026, 11, 29, 9, tzinfo=UTC)
 
@@ -71,3 +73,8 @@ def test_what_the_driver_reads_as_infinite_is_a_moment() -> None:
     assert clamped(datetime.max) == LAST  # noqa: DTZ901
     assert clamped(NINE) == NINE
     assert parse_timestamp("9999-12-31T23:59:59.999999Z") == LAST  # also as the expiry of a token
+
+
+@given(st.datetimes(timezones=st.just(UTC)))
+def test_microseconds_are_exact(moment: datetime) -> None:
+    assert moment_of(microseconds(moment)) == moment

@@ -20,7 +20,6 @@ from db.formats.shapes import Raster, validated
 from db.ingest.entry import Entry, Notice, NoticeKind
 from db.ingest.images import (
     MIB,
-    NEVER,
     InspectedImage,
     Outcome,
     as_if_written,
@@ -77,7 +76,7 @@ class Inspector:
         """Raises RootMissing when the input path is away."""
         rasters = await known_rasters(self.database, self.job.dataset_id, [row["path"] for row in rows])
         unknown = [row["path"] for row in rows if row["path"] not in rasters and self._is_below(row)]
-        found = await inspect_images(self.store, [StoredObject(path, 0, NEVER, None) for path in unknown], self.limits)
+        found = await inspect_images(self.store, [StoredObject(path, 0, 0, None) for path in unknown], self.limits)
         return list(await asyncio.gather(*(self._entry(row, rasters, found.get(row["path"])) for row in rows)))
 
     def _is_below(self, row: asyncpg.Record) -> bool:

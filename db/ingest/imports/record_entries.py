@@ -18,7 +18,7 @@ from db.formats.patterns import Exclusion
 from db.formats.shapes import Raster, extent, scaled
 from db.ingest.decide import path_end
 from db.ingest.entry import Entry, Notice, NoticeKind
-from db.ingest.images import NEVER, InspectedImage, Outcome, inspect_images
+from db.ingest.images import InspectedImage, Outcome, inspect_images
 from db.ingest.imports.contained import BroughtImage, ContainedImages
 from db.ingest.imports.entries import EXCLUDED, known_rasters
 from db.ingest.imports.label_files import UNSIZED
@@ -59,7 +59,7 @@ class RecordInspector:
         known = [row["path"] for row in others if row["path"] is not None]
         rasters = await known_rasters(self.database, self.job.dataset_id, known)
         paths = dict.fromkeys(path for row in others for path in self._possible(row))
-        found = await inspect_images(self.store, [StoredObject(path, 0, NEVER, None) for path in paths], self.limits)
+        found = await inspect_images(self.store, [StoredObject(path, 0, 0, None) for path in paths], self.limits)
         return [
             self._brought(row, record, brought[row["position"]])
             if row["position"] in brought

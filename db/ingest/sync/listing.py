@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Final, Self
 
+import orjson
+
 from db.concurrency_limits import one_ahead
 from db.formats.images import SUFFIXES
 from db.formats.names import is_storable
@@ -20,7 +22,8 @@ from db.postgres.engine import Database
 from db.storage import Page, Scope, Store, StoredObject
 
 SQL: Final = sql.load(__file__)
-BATCH: Final = 2_000  # objects in a transaction; while they are sent to Postgres, no other request is served
+BATCH: Final = 5_000  # objects in a transaction
+ROWS: Final = 2_000  # that are copied at once; while the driver encodes them, no other request is served
 STAGING: Final = ("sync_object", "sync_unchanged", "sync_sidecar", "sync_item")
 COLUMNS: Final = ("job_id", "path", "keys", "sidecar", "size", "modified_at", "etag", "changed_at", "reason")
 UNREADABLE: Final = "The directory cannot be read, so this sync removes nothing."
@@ -85,7 +88,7 @@ class Listing:
 
     @property
     def fingerprint(self) -> str:
-        return f"{self.images:x}"
+        return f"{self.images % 2**64:x}"
 
     def add(self, page: Page) -> None:
         for directory in filter(self._is_listed, page.unreadable):
@@ -136,8 +139,8 @@ class Listing:
         kind = suffix(found.path)
         is_image = kind in SUFFIXES
         if is_image:
-            self.images = (self.images + hash(found)) % 2**64
-        reason = self.rules.reason_against(found.path)
+            self.images += hash(found)
+        reason = self.rules.reason_against(found.path, kind)
         is_other = not is_image and kind != self.rules.sidecar
         can_be_path = is_storable(found.path) and len(found.path.encode()) <= LENGTH
         if is_other and reason is Reason.HIDDEN:
@@ -230,36 +233,43 @@ async def _stage(database: Database, job: Claim, store: Store, listing: Listing,
         for table in STAGING:
             await batch.connection.execute(f"DELETE FROM {table} WHERE job_id = $1", job.id)
 
-    async def flush() -> None:
+    async def write(batch: Batch, found: Sequence[Found], warnings: Sequence[Warned]) -> None:
         compared = [each for each, reason in found if only_differences and reason is None]
         staged = [each for each in found if not only_differences or each[1] is not None]
         columns = await asyncio.to_thread(_columns, compared)
         records = await asyncio.to_thread(_records, job.id, staged, listing.rules)
-
-        async def write(batch: Batch) -> None:
-            batch.warnings.extend(warnings)
-            if records:
-                await batch.connection.copy_records_to_table("sync_object", records=records, columns=COLUMNS)
-            if compared:
-                await batch.connection.execute(SQL.stage_differences, job.id, job.dataset_id, *columns)
-
-        await in_batch(database, job, write)
+        batch.warnings.extend(warnings)
+        for start in range(0, len(records), ROWS):
+            rows = records[start : start + ROWS]
+            await batch.connection.copy_records_to_table("sync_object", records=rows, columns=COLUMNS)
+        if compared:
+            await batch.connection.execute(SQL.stage_differences, job.id, job.dataset_id, *columns)
 
     await in_batch(database, job, clear)
+    batches = _batches(database, job, store, listing, only_differences=only_differences)
+    async with aclosing(one_ahead(batches)) as ahead:
+        async for found, warnings in ahead:
+            await in_batch(database, job, partial(write, found=found, warnings=warnings))
+    return listing
+
+
+async def _batches(
+    database: Database, job: Claim, store: Store, listing: Listing, *, only_differences: bool
+) -> AsyncGenerator[tuple[list[Found], list[Warned]], None]:
+    """What a listing brings, as much as one transaction takes."""
     found: list[Found] = []
     warnings: list[Warned] = []
-    async with aclosing(one_ahead(pages_of(database, job.dataset_id, store, listing))) as pages:
+    async with aclosing(pages_of(database, job.dataset_id, store, listing)) as pages:
         async for more, warned in pages:
             if only_differences and listing.has_sidecars:
-                return listing
+                return
             job.report(scanned=listing.scanned, progress=0.1 * listing.scanned / (listing.scanned + 10_000))
             found += more
             warnings += warned
             if len(found) >= BATCH or len(warnings) >= BATCH:
-                await flush()
+                yield found, warnings
                 found, warnings = [], []
-    await flush()
-    return listing
+    yield found, warnings
 
 
 def _records(job_id: int, found: Sequence[Found], rules: Rules) -> list[tuple[object, ...]]:
@@ -274,8 +284,12 @@ def _records(job_id: int, found: Sequence[Found], rules: Rules) -> list[tuple[ob
     return records
 
 
-def _columns(found: Sequence[StoredObject]) -> list[list[object]]:
-    return [[getattr(each, name) for each in found] for name in ("path", "size", "modified_at", "changed_at", "etag")]
+def _columns(found: Sequence[StoredObject]) -> list[str]:
+    """Each as one text, texts as JSON and numbers as an array of Postgres: of a list, the driver would look at every
+    element in the event loop."""
+    names = ("path", "size", "modified", "changed", "etag")
+    path, *numbers, etag = (orjson.dumps([getattr(each, name) for each in found]).decode() for name in names)
+    return [path, *(f"{{{column[1:-1]}}}" for column in numbers), etag]
 
 
 async def is_unchanged(database: Database, dataset_id: int, store: Store, rules: Rules, images: str) -> bool:

@@ -8,27 +8,36 @@ SELECT count(*) > 0 AND count(sidecar_etag) = 0 FROM source WHERE dataset_id = $
 
 -- name: stage_differences
 -- Stages the listed images that differ from what is known, as `plan` compares them, and notes the sources of the others.
--- $1 job, $2 dataset. Each is looked up (OFFSET 0): a join would read all sources of the dataset for every batch.
-WITH listed AS (
-    SELECT * FROM unnest($3::text[], $4::bigint[], $5::timestamptz[], $6::timestamptz[], $7::text[])
-        WITH ORDINALITY AS o (path, size, modified_at, changed_at, etag, n)
-), unchanged AS (
-    SELECT o.n, source.id FROM listed o
-    CROSS JOIN LATERAL (
-        SELECT * FROM source WHERE dataset_id = $2 AND source.path = o.path AND status = 'PRESENT' OFFSET 0
-    ) AS source
-    JOIN sample ON sample.source_id = source.id
-    WHERE (source.size <> o.size OR source.modified_at <> o.modified_at OR source.changed_at <> o.changed_at
-           OR source.etag <> o.etag) IS NOT TRUE
-      AND (source.content_hash IS NOT NULL OR length(source.etag) = 32)
-      AND NOT EXISTS (SELECT FROM source_deletion d
-                      WHERE d.dataset_id = $2 AND d.path = o.path AND d.finished_at IS NULL)
+-- $1 job, $2 dataset; the columns as texts, times in microseconds since 1970. Each image is looked up (OFFSET 0): a join
+-- would read all sources of the dataset for every batch.
+WITH compared AS MATERIALIZED (
+    SELECT o.*, unchanged.id
+    FROM (
+        SELECT path, size, etag,
+               'epoch'::timestamptz + modified / 1000000 * interval '1 second'
+                   + modified % 1000000 * interval '1 microsecond' AS modified_at,
+               'epoch'::timestamptz + changed / 1000000 * interval '1 second'
+                   + changed % 1000000 * interval '1 microsecond' AS changed_at
+        FROM ROWS FROM (
+            json_array_elements_text($3::text::json), unnest($4::text::bigint[]), unnest($5::text::bigint[]),
+            unnest($6::text::bigint[]), json_array_elements_text($7::text::json)
+        ) AS listed (path, size, modified, changed, etag)
+    ) AS o
+    LEFT JOIN LATERAL (
+        SELECT source.id FROM source JOIN sample ON sample.source_id = source.id
+        WHERE source.dataset_id = $2 AND source.path = o.path AND status = 'PRESENT'
+          AND (source.size <> o.size OR source.modified_at <> o.modified_at OR source.changed_at <> o.changed_at
+               OR source.etag <> o.etag) IS NOT TRUE
+          AND (source.content_hash IS NOT NULL OR length(source.etag) = 32)
+        OFFSET 0
+    ) AS unchanged ON NOT EXISTS (
+        SELECT FROM source_deletion d WHERE d.dataset_id = $2 AND d.path = o.path AND d.finished_at IS NULL)
 ), noted AS (
-    INSERT INTO sync_unchanged (job_id, source_id) SELECT $1, id FROM unchanged ON CONFLICT DO NOTHING
+    INSERT INTO sync_unchanged (job_id, source_ids)
+    SELECT $1, array_agg(id) FROM compared WHERE id IS NOT NULL HAVING count(*) > 0
 )
 INSERT INTO sync_object (job_id, path, keys, sidecar, size, modified_at, changed_at, etag)
-SELECT $1, path, '{}', false, size, modified_at, changed_at, etag FROM listed
-WHERE n NOT IN (SELECT n FROM unchanged)
+SELECT $1, path, '{}', false, size, modified_at, changed_at, etag FROM compared WHERE id IS NULL
 
 -- name: known_directories
 -- Those of the directories in which the dataset knows files; their paths end with a slash. $1 dataset.

@@ -34,8 +34,7 @@ async def plan(database: Database, job: Claim, listing: Listing, options: Option
     """Write down what is to be done, and reset the job's counters: nothing was done under this plan yet."""
 
     async def write(batch: Batch) -> Checkpoint:
-        await batch.connection.execute("ANALYZE (SKIP_LOCKED) sync_object, sync_unchanged")
-        await batch.execute_long(SQL.forget_listed_twice, job.id, job.dataset_id)
+        await batch.connection.execute("ANALYZE (SKIP_LOCKED) sync_object")
         ignored = await _pair(batch, job, listing)
         await batch.execute_long(
             SQL.plan,

@@ -55,11 +55,6 @@ FROM numbered GROUP BY reason, suffix
 -- name: clear_ignored
 DELETE FROM ignored_files WHERE job_id = $1
 
--- name: forget_listed_twice
--- Files that were replaced or renamed meanwhile may be listed twice: then the difference counts.
-DELETE FROM sync_unchanged u USING source, sync_object o
-WHERE u.job_id = $1 AND source.id = u.source_id AND o.job_id = $1 AND source.dataset_id = $2 AND source.path = o.path
-
 -- name: plan
 -- What is to be done about a listing. $1 job, $2 dataset, $3 the listing is complete, $4 sidecars overwrite
 -- people, $5 what was removed here is restored, $6 contents are verified, whatever sizes and times say.
@@ -74,12 +69,18 @@ WITH listed AS (
     ORDER BY path, modified_at DESC, etag, size
 ), sidecar AS (
     SELECT path AS image, sidecar_path AS path, sidecar_etag AS etag FROM sync_sidecar WHERE job_id = $1
+), unchanged AS (
+    -- Files that were replaced or renamed meanwhile may be listed twice: then the difference counts.
+    SELECT unnest(source_ids) AS id FROM sync_unchanged WHERE job_id = $1
+    EXCEPT
+    SELECT source.id FROM sync_object o JOIN source ON source.dataset_id = $2 AND source.path = o.path
+    WHERE o.job_id = $1 AND source.status <> 'GONE'
 ), known AS (
     SELECT DISTINCT ON (source.path) source.*, sample.id AS sample_id, sample.labeled_origin,
            coalesce(source.content_hash, CASE WHEN length(source.etag) = 32 THEN source.etag END) AS content
     FROM source LEFT JOIN sample ON sample.source_id = source.id
     WHERE source.dataset_id = $2 AND (source.status <> 'GONE' OR sample.id IS NOT NULL)
-      AND NOT EXISTS (SELECT FROM sync_unchanged u WHERE u.job_id = $1 AND u.source_id = source.id)
+      AND NOT EXISTS (SELECT FROM unchanged u WHERE u.id = source.id)
     ORDER BY source.path, sample.id IS NULL, source.id
 ), compared AS (
     SELECT l.path, l.size, l.modified_at, l.changed_at, l.etag, k.id AS source_id, k.sample_id, k.status,

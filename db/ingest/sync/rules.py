@@ -94,16 +94,17 @@ class Rules:
         return next((directory[:end] for end in ends if self.passes_over(directory[:end])), None)
 
     def includes(self, path: str) -> bool:
-        return suffix(path) in SUFFIXES and self.reason_against(path) is None
+        kind = suffix(path)
+        return kind in SUFFIXES and self.reason_against(path, kind) is None
 
-    def reason_against(self, path: str) -> Reason | None:
-        """Why an image or a sidecar is passed over. To a dataset that does not take its format, an image is a file like
-        any other."""
-        reason, form = self._reason_against(path), SUFFIXES.get(suffix(path))
+    def reason_against(self, path: str, kind: str) -> Reason | None:
+        """Why an image or a sidecar with this suffix is passed over. To a dataset that does not take its format, an
+        image is a file like any other."""
+        reason, form = self._reason_against(path, kind), SUFFIXES.get(kind)
         is_other = form is not None and form not in self.formats and reason is not Reason.HIDDEN
         return Reason.SUFFIX if is_other else reason
 
-    def _reason_against(self, path: str) -> Reason | None:
+    def _reason_against(self, path: str, kind: str) -> Reason | None:
         """`include` is about images: their sidecars come with them."""
         if self.exclude.match(path):
             return Reason.EXCLUDED
@@ -111,7 +112,7 @@ class Rules:
         included = self.include is not None and self.include.match(composed)
         if is_hidden(composed):
             return None if included else Reason.HIDDEN
-        if self.include is None or included or suffix(path) == self.sidecar:
+        if self.include is None or included or kind == self.sidecar:
             return None
         return Reason.EXCLUDED
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from db.formats.timestamps import microseconds
 from db.storage.objects import StoredObject
 
 MAX_EMPTY_PAGES = 1_000  # in a row
@@ -77,4 +78,5 @@ def _described(entry: Mapping[str, Any], root: str) -> StoredObject:
         size, modified_at = int(entry["Size"]), to_seconds(entry["LastModified"])
     except (KeyError, TypeError, ValueError, AttributeError):
         raise InvalidPage("the page lacks sizes or times") from None
-    return StoredObject(entry["Key"][len(root) :], size, modified_at, etag_of(entry.get("ETag"), size, modified_at))
+    etag = etag_of(entry.get("ETag"), size, modified_at)
+    return StoredObject(entry["Key"][len(root) :], size, microseconds(modified_at), etag)

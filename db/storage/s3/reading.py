@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from db.errors import StorageError
+from db.formats.timestamps import microseconds
 from db.storage.errors import ObjectChanged
 from db.storage.objects import CHUNK, StoredObject
 from db.storage.s3.errors import CONNECTION_ERRORS, MAX_ATTEMPTS, Refused, Unreachable, pause
@@ -100,4 +101,4 @@ def described(path: str, answer: Mapping[str, Any], size: int | None = None) -> 
     etag = etag_of(answer.get("ETag"), size, modified_at)
     encrypted = answer.get("SSECustomerAlgorithm") or str(answer.get("ServerSideEncryption", "")).startswith("aws:kms")
     is_md5 = MD5.fullmatch(etag) is not None and not encrypted
-    return StoredObject(path, size, modified_at, etag, content=etag if is_md5 else None)
+    return StoredObject(path, size, microseconds(modified_at), etag, content=etag if is_md5 else None)

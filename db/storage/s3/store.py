@@ -187,7 +187,7 @@ class S3Store(Store):
         if found is None:
             raise ObjectMissing
         content = found.content if found.content or len(data) < found.size else md5_hash(data).hexdigest()
-        return Head(path, found.size, found.modified_at, str(found.etag), content=content, data=data)
+        return Head(path, found.size, found.modified, str(found.etag), content=content, data=data)
 
     async def _content_hash(self, path: str, etag: str) -> str:
         reader, digest = self._reader(path, 0, None), md5_hash()
