@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Stores:
-    """Built once by the composition root. Without `s3` there are only directories. `observe` is told of each call."""
+    """Built once by the composition root. Without `s3` there are only directories. `observe` surrounds each call."""
 
     locations: AllowedLocations = AllowedLocations()
     s3: "S3 | None" = None

@@ -6,7 +6,7 @@ names       file names that every archive and file system takes
 """
 
 from collections.abc import Mapping
-from typing import Final, Literal
+from typing import Final
 
 from db.formats.datasets.coco import Coco
 from db.formats.datasets.croissant import Croissant
@@ -24,22 +24,6 @@ from db.formats.datasets.pascal_voc import PascalVoc
 from db.formats.datasets.web_dataset import WebDataset
 from db.formats.datasets.yolo import Yolo
 
-FormatName = Literal[
-    "CSV",
-    "JSON_LINES",
-    "COCO",
-    "YOLO",
-    "PASCAL_VOC",
-    "CVAT",
-    "LABEL_STUDIO",
-    "IMAGE_FOLDER",
-    "IMAGE_TEXT",
-    "HUGGING_FACE",
-    "PARQUET",
-    "WEBDATASET",
-    "CROISSANT",
-    "MODELARTS_MANIFEST",
-]
 FORMATS: Final[Mapping[str, type[Format]]] = {
     "CSV": LabelsCsv,
     "JSON_LINES": JsonLines,

@@ -20,7 +20,7 @@ import {
 } from "./gql/graphql";
 import { isPassing, note, pause } from "./session";
 
-export const PAGE = 60;
+const PAGE = 60;
 const KEPT = 100; // pages; others are forgotten
 const STEP = 100; // samples: the server's largest page
 const NEAR = 5 * STEP; // from here on, walk

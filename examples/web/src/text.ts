@@ -9,8 +9,7 @@ import { remembered, useStore } from "./store";
 export type { Text };
 
 export const language = remembered("labelgraph-language", navigator.language.startsWith("zh") ? "zh" : "en");
-export const textOf = (chosen: string): Text => (chosen === "zh" ? chinese : english);
-export const useText = (): Text => textOf(useStore(language));
+export const useText = (): Text => (useStore(language) === "zh" ? chinese : english);
 
 /** The server's sentence; in Chinese ours, where there is one. */
 export function sentence(text: Text, error: CombinedError): string {
