@@ -16,6 +16,7 @@ from db.queries.pagination import Order, page_size
 from db.queries.rows import DatasetState, Model, Row
 from db.queries.types.fields import NESTED, value
 
+IN_INDEX = 8  # rows that are read from an index in the time of one that is read from the table, at least
 WITHOUT_ROWS = frozenset({"totalCount", "facets", "__typename"})  # fields that show no row of the page
 
 
@@ -24,8 +25,9 @@ class Listing:
     """A list that is read in pages: of which types, all of one table, and in which order.
 
     `nearest`: where the list is of the samples that are nearest to a vector. `few`: whether so few rows match that they
-    are better found and sorted. `counted`: their number, where that is known without counting. `one_of`: columns, and
-    the values that each may have; the rows with one value of the first column are in the order of the list in an index.
+    are better found and sorted. `indexed`: whether a row matches, as the index of the order alone answers it, where it
+    does. `counted`: their number, where that is known without counting. `one_of`: columns, and the values that each may
+    have; the rows with one value of the first column are in the order of the list in an index.
     """
 
     types: Sequence[str]
@@ -33,6 +35,7 @@ class Listing:
     matching: Callable[[CompileContext, Row, SelectedField], Sequence[ColumnElement[bool]]] = lambda *_: ()
     nearest: Callable[[CompileContext, SelectedField, DatasetState | None, Where], Nearest | None] = lambda *_: None
     few: Callable[[CompileContext, Row, SelectedField, int], ColumnElement[bool] | None] = lambda *_: None
+    indexed: Callable[[CompileContext, Row, SelectedField, Order], ColumnElement[bool] | None] = lambda *_: None
     counted: Callable[[CompileContext, DatasetState, SelectedField], ColumnElement[Any] | None] = lambda *_: None
     one_of: Callable[[CompileContext, SelectedField], Sequence[tuple[str, ColumnElement[Any]]]] = lambda *_: ()
 
@@ -126,12 +129,15 @@ class Page:
         if self.one_of:
             return self._of_each_value()
         rows = self._groups()
-        few = None if self.nearest else self.listing.few(self.context, rows[0], self.field, self.size + 1)
-        if few is None or rows[0].state.is_bound:
+        indexed = None if self.nearest else self._in_index()
+        page = self.size + 1 if indexed is None else self.size // IN_INDEX + 1
+        few = None if self.nearest else self.listing.few(self.context, rows[0], self.field, page)
+        if few is None or (rows[0].state.is_bound and indexed is None):
             parts = [self._in_order(row, unless=few) for row in rows]
         else:
-            are_few = select(few).scalar_subquery()
-            parts = [self._in_order(row).where(are_few.is_(false())) for row in rows]
+            are_few = few if rows[0].state.is_bound else select(few).scalar_subquery()
+            walked = [self._in_order(row) for row in rows] if indexed is None else [indexed]
+            parts = [each.where(are_few.is_(false())) for each in walked]
             parts += [self._in_order(row, unless=true()).where(are_few.is_not(false())) for row in self._groups()]
         return parts[0] if len(parts) == 1 else union_all(*parts).limit(literal(self.size + 1))
 
@@ -142,6 +148,23 @@ class Page:
             rows.insert(0 if self.backward else 1, self.source())
             rows[0 if self.backward else 1].is_rest = True
         return rows
+
+    def _in_index(self) -> sqlalchemy.Select[Any] | None:
+        """The rows as the index of the order finds them, which says of each whether it matches: others are not read.
+        None where it does not say so."""
+        row, found = self.source(), self.source()
+        is_match = self.listing.indexed(self.context, found, self.field, self.order)
+        if is_match is None:
+            return None
+        keys = {key.name: key.value(found).label(key.name) for key in self.order.keys}
+        rows = found.select(*keys.values(), where=[*self.where(found), is_match, *self._between(found)])
+        rows = rows.order_by(*self.order.by(found, backward=self.backward)).limit(literal(self.size + 1))
+        page = rows.subquery(self.context.name("found"))
+        row.sources[page.name] = (page, row["id"] == page.c.id)
+        values = {**{name: row[name] for name in sorted(self.rows.used)}, **{name: page.c[name] for name in keys}}
+        descending = self.order.descending != self.backward
+        order = [page.c[name].desc() if descending else page.c[name].asc() for name in keys]
+        return row.select(*(value.label(name) for name, value in values.items())).order_by(*order)
 
     def _of_each_value(self) -> sqlalchemy.Select[Any]:
         """The first rows with each value of a column, from its index; of these the first."""
@@ -160,15 +183,17 @@ class Page:
         row.order, row.descending = self.order, self.order.descending != self.backward
         keys = {key.name: key.value(row) for key in self.order.keys}
         values = {**{name: row[name] for name in sorted(self.rows.used)}, **keys}
-        between = [
+        columns = [value.label(name) for name, value in values.items()]
+        where = [*self.conditions(row, value), *self.order.group(row), *self._between(row)]
+        order = self.order.by(row, backward=self.backward, unless=unless)
+        return row.select(*columns, where=where).order_by(*order).limit(literal(self.size + 1))
+
+    def _between(self, row: Row) -> list[ColumnElement[bool]]:
+        return [
             self.order.beyond(row, key, backward=backward)
             for key, backward in ((self.after, False), (self.before, True))
             if key is not None
         ]
-        columns = [value.label(name) for name, value in values.items()]
-        rows = row.select(*columns, where=[*self.conditions(row, value), *self.order.group(row), *between])
-        order = self.order.by(row, backward=self.backward, unless=unless)
-        return rows.order_by(*order).limit(literal(self.size + 1))
 
     # -- the rows of the whole list -----------------------------------------------------------------------------------
 

@@ -23,14 +23,17 @@ from sqlalchemy import (
     Integer,
     Text,
     and_,
+    any_,
     case,
     false,
     func,
     or_,
     select,
     true,
+    type_coerce,
 )
 from sqlalchemy import literal_column as sql
+from sqlalchemy.dialects.postgresql import array
 
 from db.errors import Invalid
 from db.postgres.models import Annotation, Sample, Source
@@ -193,6 +196,23 @@ def single_label(filter_: SampleFilter) -> LabelFilter | None:
         return None
     lists = [each for each in (labels.names, labels.ids) if each is not None]
     return labels if len(lists) == 1 and has_one_item(lists[0]) else None
+
+
+def has_label_by_key(filter_: SampleFilter, row: Row, bind: Bind = bind_value) -> ColumnElement[bool] | None:
+    """The condition of a filter by a single label, as an index answers it that has `labels_key`: the key says up to
+    three labels; where it is negative there are more, and the sample is read. None of another filter, and for versions.
+    """
+    labels = single_label(filter_)
+    if labels is None or row.version is not None:
+        return None
+    ids = type_coerce(_Builder(row, bind).label_ids(labels, every=False, is_planned=True), IDS)
+    label_id = func.nullif(select(ids).scalar_subquery()[sql("1", Integer)], sql("0"))
+    sample, key = Row(f"{row.name}_labels", Sample, row.state), row["labels_key"]
+    more = sample.select(sample["label_ids"], where=[sample["id"] == row["id"]]).scalar_subquery()
+    few: ColumnElement[Any] = array(
+        [sql(part) for part in (f"{key} & 2097151", f"{key} >> 21 & 2097151", f"{key} >> 42")]
+    )
+    return label_id == any_(case((key < sql("0"), more), else_=few))
 
 
 def is_one_of(labels: LabelFilter, label: Row, bind: Bind = bind_value) -> ColumnElement[bool]:

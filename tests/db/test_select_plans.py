@@ -128,6 +128,21 @@ async def test_common_labels_are_walked_to_and_rare_ones_found_by_the_labels_ind
     assert rows_read(both["sample_labels"]) <= 10
 
 
+async def test_which_samples_have_a_common_label_is_read_from_the_index_of_the_order(
+    connection: asyncpg.Connection,
+) -> None:
+    for order, index in (("CREATED_AT", "sample_newest"), ("ADDED_AT", "sample_added")):
+        plan = page(SampleFilter(labels=LabelFilter(input_("names", has_one_item=True))), order=order)
+        found = await explain(connection, plan, names=["label_5"])
+        [walked] = found[index]
+        assert (walked["Node Type"], walked["Heap Fetches"]) == ("Index Only Scan", 0)
+        assert rows_read([walked]) > 500
+        assert rows_read(found["sample_pkey"]) == 101
+        rare = await explain(connection, plan, names=["label_50"])
+        assert rows_read(rare["sample_labels"]) == 10
+        assert index not in rare
+
+
 async def test_rare_substrings_are_found_by_their_index_and_common_ones_by_walking(
     connection: asyncpg.Connection,
 ) -> None:

@@ -12,11 +12,19 @@ from db.identity.urls import signed_sql
 from db.postgres.models import Label, Sample, Source
 from db.queries.compile_context import CompileContext, Field, ObjectType, SelectedField
 from db.queries.connections import Listing
-from db.queries.filters import LabelFilter, SampleFilter, conditions, is_one_of, labels_are_rare, single_label
+from db.queries.filters import (
+    LabelFilter,
+    SampleFilter,
+    conditions,
+    has_label_by_key,
+    is_one_of,
+    labels_are_rare,
+    single_label,
+)
 from db.queries.json_text import Encode, Parts, boolean, concatenate, moment, nullable, number, text, unescaped
 from db.queries.nearest import Nearest, nearest_samples
 from db.queries.orders import sample_order
-from db.queries.pagination import page_size
+from db.queries.pagination import Order, page_size
 from db.queries.rows import DatasetState, Row
 from db.queries.types.fields import DATASET_OF_ROW, column, many, value, versioned_type
 from db.queries.types.label import stored_count as label_count
@@ -192,6 +200,14 @@ def few(context: CompileContext, row: Row, field: SelectedField, page: int) -> C
     return None if filter_ is None else labels_are_rare(filter_, row, page, context.bind)
 
 
+def indexed(context: CompileContext, row: Row, field: SelectedField, order: Order) -> ColumnElement[bool] | None:
+    """The indexes of both orders by time have `labels_key`."""
+    filter_ = field.argument("filter")
+    if filter_ is None or order.column not in ("created_at", "added_at"):
+        return None
+    return has_label_by_key(filter_, row, context.bind)
+
+
 def stored_count(context: CompileContext, state: DatasetState, sample_state: str | None) -> ColumnElement[Any]:
     """How many samples the row of the dataset or the version counts; in a labelling state, if given."""
     version = state.version
@@ -230,5 +246,6 @@ SAMPLES = Listing(
     matching=matching,
     nearest=nearest_samples,
     few=few,
+    indexed=indexed,
     counted=counted,
 )
