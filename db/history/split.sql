@@ -1,10 +1,10 @@
 -- name: labelled
 -- The labelled samples of a revision.
 -- example: revision = 1
-SELECT id, path, label_ids, usage FROM sample
+SELECT id, path, label_ids, labels_key, usage FROM sample
 WHERE dataset_id = :dataset_id AND state = 'LABELED' AND since <= {revision}
 UNION ALL
-SELECT id, path, label_ids, usage FROM sample_past_published
+SELECT id, path, label_ids, labels_key, usage FROM sample_past_published
 WHERE dataset_id = :dataset_id AND state = 'LABELED' AND since <= {revision} AND until > {revision}
 
 -- name: aside
@@ -16,15 +16,16 @@ SELECT id, usage FROM ({kept}) kept
 WHERE usage IN ('EVAL', 'TEST') AND NOT (SELECT is_split FROM version WHERE id = :kept_id)
 
 -- name: samples
--- example: labelled = SELECT 1 AS id, '' AS path, ARRAY[]::bigint[] AS label_ids
-SELECT id, path AS name, label_ids AS labels, 1 AS size, NULL::text AS kept, false AS was_training
+-- `key` is of the labels, which are compared only where it is a hash: if it is negative.
+-- example: labelled = SELECT 1 AS id, '' AS path, ARRAY[]::bigint[] AS label_ids, 0::bigint AS labels_key
+SELECT id, path AS name, label_ids AS labels, labels_key AS key, 1 AS size, NULL::text AS kept, false AS was_training
 FROM ({labelled}) labelled
 
 -- name: samples_since
 -- With what they were for in the kept version.
--- example: labelled = SELECT 1 AS id, '' AS path, ARRAY[]::bigint[] AS label_ids; aside = SELECT 1 AS id, '' AS usage; kept = SELECT 1 AS id
-SELECT labelled.id, labelled.path AS name, labelled.label_ids AS labels, 1 AS size, aside.usage AS kept,
-       kept.id IS NOT NULL AS was_training
+-- example: labelled = SELECT 1 AS id, '' AS path, ARRAY[]::bigint[] AS label_ids, 0::bigint AS labels_key; aside = SELECT 1 AS id, '' AS usage; kept = SELECT 1 AS id
+SELECT labelled.id, labelled.path AS name, labelled.label_ids AS labels, labelled.labels_key AS key, 1 AS size,
+       aside.usage AS kept, kept.id IS NOT NULL AS was_training
 FROM ({labelled}) labelled
 LEFT JOIN ({aside}) aside ON aside.id = labelled.id
 LEFT JOIN ({kept}) kept ON kept.id = labelled.id
@@ -37,7 +38,7 @@ WITH part AS (
            count(*) FILTER (WHERE kept = 'EVAL') AS evals, count(*) FILTER (WHERE kept = 'TEST') AS tests
     FROM ({samples}) s GROUP BY 1, 2
 )
-SELECT 0 AS id, name, labels, size,
+SELECT 0 AS id, name, labels, labels_key(labels) AS key, size,
        CASE WHEN evals + tests > 0 THEN CASE WHEN tests > evals THEN 'TEST' ELSE 'EVAL' END END AS kept, was_training
 FROM (SELECT name, sum(size)::integer AS size, sum(evals) AS evals, sum(tests) AS tests,
              bool_or(was_training) AS was_training FROM part GROUP BY name) directory
@@ -45,22 +46,28 @@ JOIN (SELECT name, array_agg(DISTINCT label_id ORDER BY label_id) AS labels
       FROM part, unnest(labels) label_id GROUP BY name) labels USING (name)
 
 -- name: strata
--- example: units = SELECT ARRAY[]::bigint[] AS labels, 1 AS size, '' AS kept
-SELECT labels::text AS labels, size, count(*) AS units, count(*) FILTER (WHERE kept = 'EVAL') AS kept_eval,
+-- Up to three labels are in their key, or 0 where there are less.
+-- example: units = SELECT ARRAY[]::bigint[] AS labels, 0::bigint AS key, 1 AS size, '' AS kept
+SELECT coalesce(labels, array_remove(ARRAY[key & 2097151, key >> 21 & 2097151, key >> 42], 0))::text AS labels, size,
+       count(*) AS units, count(*) FILTER (WHERE kept = 'EVAL') AS kept_eval,
        count(*) FILTER (WHERE kept = 'TEST') AS kept_test
-FROM ({units}) unit GROUP BY unit.labels, size
+FROM (SELECT key, CASE WHEN key < 0 THEN labels END AS labels, size, kept FROM ({units}) unit) unit
+GROUP BY key, labels, size
 
 -- name: drawn
 -- What is put aside of each stratum: what was before, then the first units, in an order that the seed and their names
 -- give; last those that were for training in the kept version.
--- example: units = SELECT 1 AS id, '' AS name, ARRAY[]::bigint[] AS labels, 1 AS size, '' AS kept, false AS was_training
+-- example: units = SELECT 1 AS id, '' AS name, ARRAY[]::bigint[] AS labels, 0::bigint AS key, 1 AS size, '' AS kept, false AS was_training
 SELECT id, name, coalesce(kept, CASE WHEN place <= evals THEN 'EVAL' ELSE 'TEST' END) AS usage
 FROM (SELECT id, name, kept, evals, tests,
-             row_number() OVER (PARTITION BY number, kept ORDER BY was_training, md5(:seed || ':' || name)::uuid) AS place
+             row_number() OVER (PARTITION BY number, kept
+                                ORDER BY was_training, decode(md5(:seed || ':' || name), 'hex')) AS place
       FROM ({units}) unit
-      JOIN (SELECT labels::bigint[] AS labels, size, evals, tests, number
+      JOIN (SELECT labels::bigint[] AS labels, labels_key(labels::bigint[]) AS key, size, evals, tests, number
             FROM unnest(:labels::text[], :sizes::integer[], :evals::bigint[], :tests::bigint[]) WITH ORDINALITY
-                 AS given (labels, size, evals, tests, number)) stratum USING (labels, size)) placed
+                 AS given (labels, size, evals, tests, number) OFFSET 0) stratum
+          ON stratum.key = unit.key AND stratum.size = unit.size AND (unit.key >= 0 OR stratum.labels = unit.labels)
+     ) placed
 WHERE place <= evals + tests OR kept IS NOT NULL
 
 -- name: write_samples

@@ -22,7 +22,7 @@ from tests.db.dataset_rows import ANN
 
 Labels = Mapping[str, frozenset[str]]  # of each sample, by its path
 Usages = Mapping[str, str]
-NAMES = ("ant", "bee", "cat")
+NAMES = ("ant", "bee", "cat", "dog", "eel")  # four together have another key than three
 
 
 @dataclass(frozen=True, slots=True)
