@@ -139,7 +139,6 @@ async def restore(
         fact: SQL.insert_rows.format(fact=fact, columns=", ".join(columns)) for fact, columns in span.columns.items()
     }
     assignments = {fact: ", ".join(f"{name} = b.{name}" for name in columns) for fact, columns in span.columns.items()}
-    in_place = ", ".join(f"{name} = b.{name}" for name in span.columns["sample"] if name != "path")
     verdicts = "verdict" in span.columns
     steps = (
         SQL.defer_names,
@@ -149,8 +148,7 @@ async def restore(
         insert["label"],
         SQL.delete_samples,
         _keep_later_values(span),
-        SQL.update_samples.format(assignments=in_place, condition="sample.path = b.path"),
-        SQL.update_samples.format(assignments=assignments["sample"], condition="sample.path <> b.path"),
+        SQL.update_samples.format(assignments=assignments["sample"]),
         insert["sample"],
         insert["annotation"],
         *((insert["verdict"],) if verdicts else ()),

@@ -134,10 +134,9 @@ FROM after_sample a JOIN sample s ON s.id = a.id
 WHERE a.id = b.id AND a.until < 9223372036854775807 AND {now} IS DISTINCT FROM {after}
 
 -- name: update_samples
--- What moved is apart: for whoever sets a path, Postgres computes its natural order again.
--- example: assignments = hard = b.hard; condition = sample.path = b.path
+-- example: assignments = hard = b.hard
 UPDATE sample SET {assignments}, since = :since FROM before_sample b, after_sample a
-WHERE sample.id = b.id AND a.id = b.id AND {condition}
+WHERE sample.id = b.id AND a.id = b.id
 
 -- name: insert_rows
 -- example: fact = label; columns = name
