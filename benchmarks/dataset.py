@@ -120,7 +120,8 @@ SUGGESTIONS = """
 SURENESS = """
     UPDATE sample SET state = derived.state, suggestion_confidence = derived.suggestion_confidence,
         suggestion_margin = derived.suggestion_margin, suggestion_entropy = derived.suggestion_entropy,
-        suggestion_disagreement = derived.suggestion_disagreement, suggestion_conflict = derived.suggestion_conflict
+        suggestion_disagreement = derived.suggestion_disagreement, suggestion_conflict = derived.suggestion_conflict,
+        suggestion_lowest = derived.suggestion_lowest
     FROM annotation a, LATERAL derived_state(a.sample_id) derived
     WHERE sample.id = a.sample_id AND a.dataset_id = $1 AND NOT a.confirmed
 """

@@ -7,9 +7,9 @@ SELECT id, name, input_path, type, include, exclude, label_names, image_formats 
 WITH derived AS MATERIALIZED (
     SELECT s.id, s.label_ids AS stored_label_ids, s.state AS stored_state, s.labeled_by, s.labeled_at, d.label_ids, d.state,
            ROW(s.suggestion_confidence, s.suggestion_margin, s.suggestion_entropy, s.suggestion_disagreement,
-               s.suggestion_conflict)::text AS stored_sureness,
+               s.suggestion_conflict, s.suggestion_lowest)::text AS stored_sureness,
            ROW(d.suggestion_confidence, d.suggestion_margin, d.suggestion_entropy, d.suggestion_disagreement,
-               d.suggestion_conflict)::text AS sureness
+               d.suggestion_conflict, d.suggestion_lowest)::text AS sureness
     FROM sample s CROSS JOIN LATERAL derived_state(s.id) d WHERE s.dataset_id = :dataset_id
 ), every_sample AS (
     SELECT state, label_ids, since, NULL::bigint AS until FROM sample WHERE dataset_id = :dataset_id
@@ -115,9 +115,11 @@ WHERE stored IS DISTINCT FROM counted ORDER BY subject, name LIMIT :limit
 SELECT s.id FROM sample s CROSS JOIN LATERAL derived_state(s.id) d
 WHERE s.dataset_id = :dataset_id
   AND (s.label_ids, s.state, s.labeled_by IS NOT NULL, s.labeled_at IS NOT NULL, coalesce(isfinite(s.labeled_at), true),
-       s.suggestion_confidence, s.suggestion_margin, s.suggestion_entropy, s.suggestion_disagreement, s.suggestion_conflict)
+       s.suggestion_confidence, s.suggestion_margin, s.suggestion_entropy, s.suggestion_disagreement, s.suggestion_conflict,
+       s.suggestion_lowest)
       IS DISTINCT FROM (d.label_ids, d.state, d.state = 'LABELED', d.state = 'LABELED', true, d.suggestion_confidence,
-                        d.suggestion_margin, d.suggestion_entropy, d.suggestion_disagreement, d.suggestion_conflict)
+                        d.suggestion_margin, d.suggestion_entropy, d.suggestion_disagreement, d.suggestion_conflict,
+                        d.suggestion_lowest)
 
 -- name: date
 -- Rows of a table that an import dated ±infinity, by the change that wrote them.

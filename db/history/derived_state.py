@@ -18,4 +18,5 @@ SURENESS: Final = (  # columns that follow from the suggestions, and from which 
     "suggestion_entropy",
     "suggestion_disagreement",
     "suggestion_conflict",
+    "suggestion_lowest",
 )

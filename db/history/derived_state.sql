@@ -20,6 +20,7 @@ UPDATE sample SET
     suggestion_entropy = derived.suggestion_entropy,
     suggestion_disagreement = derived.suggestion_disagreement,
     suggestion_conflict = derived.suggestion_conflict,
+    suggestion_lowest = derived.suggestion_lowest,
     since = coalesce(:since::bigint, sample.since)
 FROM (SELECT selected.id, of_sample.* FROM selected CROSS JOIN LATERAL derived_state(selected.id) of_sample) derived
 WHERE sample.id = derived.id

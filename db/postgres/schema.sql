@@ -95,11 +95,19 @@ BEGIN
         IF TG_OP = 'UPDATE' THEN
             CONTINUE WHEN head.revision <> (SELECT min(since) FROM after WHERE dataset_id = head.id);
         END IF;
-        INSERT INTO annotation_past (id, dataset_id, sample_id, label_id, labeled_by, labeled_at, origin, confidence, confirmed, shape, since, attributes, model_id, until)
-        SELECT o.id, o.dataset_id, o.sample_id, o.label_id, o.labeled_by, o.labeled_at, o.origin, o.confidence, o.confirmed, o.shape, o.since, o.attributes, o.model_id, head.revision
+        INSERT INTO annotation_past (id, dataset_id, sample_id, label_id, labeled_by, labeled_at, origin, confidence, confirmed, shape, since, attributes, model_id, sample_created_at, until)
+        SELECT o.id, o.dataset_id, o.sample_id, o.label_id, o.labeled_by, o.labeled_at, o.origin, o.confidence, o.confirmed, o.shape, o.since, o.attributes, o.model_id, o.sample_created_at, head.revision
         FROM before o WHERE o.dataset_id = head.id AND o.since < head.revision;
     END LOOP;
     RETURN NULL;
+END $$;
+
+CREATE FUNCTION public.annotation_suggested() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    NEW.sample_created_at := (SELECT created_at FROM sample WHERE id = NEW.sample_id);
+    RETURN NEW;
 END $$;
 
 CREATE FUNCTION public.answer_too_long() RETURNS text
@@ -135,14 +143,15 @@ CREATE FUNCTION public.dataset_named(wanted text) RETURNS bigint
     SELECT id FROM dataset WHERE name = wanted AND deleted_at IS NULL
 $$;
 
-CREATE FUNCTION public.derived_state(sample bigint) RETURNS TABLE(label_ids bigint[], state text, suggestion_confidence double precision, suggestion_margin double precision, suggestion_entropy double precision, suggestion_disagreement double precision, suggestion_conflict double precision)
+CREATE FUNCTION public.derived_state(sample bigint) RETURNS TABLE(label_ids bigint[], state text, suggestion_confidence double precision, suggestion_margin double precision, suggestion_entropy double precision, suggestion_disagreement double precision, suggestion_conflict double precision, suggestion_lowest double precision)
     LANGUAGE sql STABLE PARALLEL SAFE
     AS $$
     SELECT a.label_ids, sample_state(a.label_ids, a.suggestions > 0),
-           s.scores[1], s.scores[2], s.scores[3], s.scores[4], s.scores[5]
+           s.scores[1], s.scores[2], s.scores[3], s.scores[4], s.scores[5], a.lowest
     FROM (SELECT coalesce(array_agg(DISTINCT label_id ORDER BY label_id) FILTER (WHERE confirmed), '{}') AS label_ids,
                  count(*) FILTER (WHERE NOT confirmed) AS suggestions,
-                 max(coalesce(confidence, 0)) FILTER (WHERE NOT confirmed) AS surest
+                 max(coalesce(confidence, 0)) FILTER (WHERE NOT confirmed) AS surest,
+                 min(coalesce(confidence, 0)) FILTER (WHERE NOT confirmed) AS lowest
           FROM annotation WHERE sample_id = derived_state.sample) a
     CROSS JOIN LATERAL (
         SELECT CASE
@@ -472,8 +481,8 @@ BEGIN
         IF TG_OP = 'UPDATE' THEN
             CONTINUE WHEN head.revision <> (SELECT min(since) FROM after WHERE dataset_id = head.id);
         END IF;
-        INSERT INTO sample_past (id, dataset_id, source_id, path, created_at, added_at, state, label_ids, labeled_by, labeled_at, labeled_origin, hard, usage, since, path_order, labels_key, facets_key, suggestion_confidence, suggestion_margin, suggestion_entropy, suggestion_disagreement, suggestion_conflict, until, published)
-        SELECT o.id, o.dataset_id, o.source_id, o.path, o.created_at, o.added_at, o.state, o.label_ids, o.labeled_by, o.labeled_at, o.labeled_origin, o.hard, o.usage, o.since, o.path_order, o.labels_key, o.facets_key, o.suggestion_confidence, o.suggestion_margin, o.suggestion_entropy, o.suggestion_disagreement, o.suggestion_conflict, head.revision, coalesce(o.since <= head.shown, false)
+        INSERT INTO sample_past (id, dataset_id, source_id, path, created_at, added_at, state, label_ids, labeled_by, labeled_at, labeled_origin, hard, usage, since, path_order, labels_key, facets_key, suggestion_confidence, suggestion_margin, suggestion_entropy, suggestion_disagreement, suggestion_conflict, suggestion_lowest, until, published)
+        SELECT o.id, o.dataset_id, o.source_id, o.path, o.created_at, o.added_at, o.state, o.label_ids, o.labeled_by, o.labeled_at, o.labeled_origin, o.hard, o.usage, o.since, o.path_order, o.labels_key, o.facets_key, o.suggestion_confidence, o.suggestion_margin, o.suggestion_entropy, o.suggestion_disagreement, o.suggestion_conflict, o.suggestion_lowest, head.revision, coalesce(o.since <= head.shown, false)
         FROM before o WHERE o.dataset_id = head.id AND o.since < head.revision;
     END LOOP;
     RETURN NULL;
@@ -705,10 +714,12 @@ CREATE TABLE public.annotation (
     since bigint NOT NULL,
     attributes jsonb,
     model_id bigint,
+    sample_created_at timestamp with time zone,
     CONSTRAINT annotation_attributes_check CHECK (((jsonb_typeof(attributes) = 'object'::text) AND (octet_length((attributes)::text) <= 1024))),
     CONSTRAINT annotation_confidence_check CHECK (((confidence >= (0)::double precision) AND (confidence <= (1)::double precision))),
     CONSTRAINT annotation_model_check CHECK (((model_id IS NULL) OR (confidence IS NOT NULL))),
-    CONSTRAINT annotation_origin_check CHECK ((origin = ANY (ARRAY['MANUAL'::text, 'SYNC'::text, 'IMPORT'::text, 'UPLOAD'::text, 'MODEL'::text])))
+    CONSTRAINT annotation_origin_check CHECK ((origin = ANY (ARRAY['MANUAL'::text, 'SYNC'::text, 'IMPORT'::text, 'UPLOAD'::text, 'MODEL'::text]))),
+    CONSTRAINT annotation_sample_created_check CHECK ((confirmed OR (sample_created_at IS NOT NULL)))
 );
 
 ALTER TABLE public.annotation ALTER COLUMN id ADD GENERATED BY DEFAULT AS IDENTITY (
@@ -734,7 +745,8 @@ CREATE TABLE public.annotation_past (
     since bigint NOT NULL,
     until bigint NOT NULL,
     attributes jsonb,
-    model_id bigint
+    model_id bigint,
+    sample_created_at timestamp with time zone
 );
 
 CREATE TABLE public.auto_label (
@@ -1260,6 +1272,7 @@ CREATE TABLE public.sample (
     suggestion_entropy double precision,
     suggestion_disagreement double precision,
     suggestion_conflict double precision,
+    suggestion_lowest double precision,
     CONSTRAINT sample_labeled_check CHECK (((state = 'LABELED'::text) = (cardinality(label_ids) > 0))),
     CONSTRAINT sample_origin_check CHECK ((labeled_origin = ANY (ARRAY['MANUAL'::text, 'SYNC'::text, 'IMPORT'::text, 'UPLOAD'::text, 'MODEL'::text]))),
     CONSTRAINT sample_state_check CHECK ((state = ANY (ARRAY['UNLABELED'::text, 'LABELED'::text, 'PENDING'::text]))),
@@ -1299,7 +1312,8 @@ CREATE TABLE public.sample_past (
     suggestion_margin double precision,
     suggestion_entropy double precision,
     suggestion_disagreement double precision,
-    suggestion_conflict double precision
+    suggestion_conflict double precision,
+    suggestion_lowest double precision
 )
 PARTITION BY LIST (published);
 
@@ -1327,7 +1341,8 @@ CREATE TABLE public.sample_past_published (
     suggestion_margin double precision,
     suggestion_entropy double precision,
     suggestion_disagreement double precision,
-    suggestion_conflict double precision
+    suggestion_conflict double precision,
+    suggestion_lowest double precision
 );
 
 CREATE TABLE public.sample_past_unpublished (
@@ -1354,7 +1369,8 @@ CREATE TABLE public.sample_past_unpublished (
     suggestion_margin double precision,
     suggestion_entropy double precision,
     suggestion_disagreement double precision,
-    suggestion_conflict double precision
+    suggestion_conflict double precision,
+    suggestion_lowest double precision
 );
 
 CREATE TABLE public.secret (
@@ -1839,9 +1855,9 @@ CREATE INDEX annotation_past_until ON public.annotation_past USING btree (datase
 
 CREATE INDEX annotation_sample ON public.annotation USING btree (sample_id);
 
-CREATE INDEX annotation_suggested ON public.annotation USING btree (dataset_id, sample_id) WHERE ((NOT confirmed) OR (model_id IS NOT NULL));
+CREATE INDEX annotation_suggested_by ON public.annotation USING btree (dataset_id, model_id, label_id, COALESCE(confidence, (0)::double precision), sample_id) INCLUDE (confidence) WHERE (NOT confirmed);
 
-CREATE INDEX annotation_suggested_by ON public.annotation USING btree (dataset_id, model_id, label_id, COALESCE(confidence, (0)::double precision), sample_id) WHERE (NOT confirmed);
+CREATE INDEX annotation_suggested_newest ON public.annotation USING btree (dataset_id, label_id, sample_created_at, sample_id) WHERE (NOT confirmed);
 
 CREATE UNIQUE INDEX annotation_suggested_once ON public.annotation USING btree (sample_id, label_id, model_id) WHERE ((shape IS NULL) AND (NOT confirmed) AND (model_id IS NOT NULL));
 
@@ -2056,6 +2072,8 @@ CREATE STATISTICS public.annotation_labels (mcv) ON label_id, confirmed FROM pub
 CREATE STATISTICS public.annotation_models (mcv) ON confirmed, model_id FROM public.annotation;
 
 CREATE STATISTICS public.source_path_words_seen ON lower(public.composed(path)) FROM public.source;
+
+CREATE TRIGGER annotation_0_suggested BEFORE INSERT ON public.annotation FOR EACH ROW WHEN (((NOT new.confirmed) AND (new.sample_created_at IS NULL))) EXECUTE FUNCTION public.annotation_suggested();
 
 CREATE TRIGGER annotation_1_deleted AFTER DELETE ON public.annotation REFERENCING OLD TABLE AS before FOR EACH STATEMENT EXECUTE FUNCTION public.annotation_keep();
 

@@ -215,6 +215,20 @@ def has_label_by_key(filter_: SampleFilter, row: Row, bind: Bind = bind_value) -
     return label_id == any_(case((key < sql("0"), more), else_=few))
 
 
+def in_order_of_suggestions(
+    filter_: SampleFilter, row: Row, bind: Bind = bind_value
+) -> Callable[[str], ColumnElement[Any]] | None:
+    """The columns `created_at` and `id`, read in this order from suggestions, where one label being suggested is all
+    that the filter asks for, but for a state; None where they are to be read from the samples."""
+    some = filter_.suggestions
+    if some is None or some.disagrees is not None or filter_ != SampleFilter(state=filter_.state, suggestions=some):
+        return None
+    lists = [each for each in (some.labels, some.label_ids) if each is not None]
+    if len(lists) != 1 or not has_one_item(lists[0]):
+        return None
+    return _Builder(row, bind).suggested(some).in_order()
+
+
 def is_one_of(labels: LabelFilter, label: Row, bind: Bind = bind_value) -> ColumnElement[bool]:
     """Whether a label is one of those that a filter gives by name, or by id."""
     if labels.names is not None:
@@ -303,9 +317,11 @@ class _Builder:
         return overlaps.is_not(true()) if filter_.match == "NONE" else overlaps
 
     def suggestions(self, filter_: SuggestionFilter, indexed: bool) -> Iterator[ColumnElement[bool]]:
+        yield from self.suggested(filter_).conditions(indexed=indexed)
+
+    def suggested(self, filter_: SuggestionFilter) -> SuggestionConditions:
         labels = LabelFilter(filter_.labels, ids=filter_.label_ids)
-        some = SuggestionConditions(filter_, self.row, self.bind, lambda: self.label_ids(labels, every=False))
-        yield from some.conditions(indexed=indexed)
+        return SuggestionConditions(filter_, self.row, self.bind, lambda: self.label_ids(labels, every=False))
 
     def label_scope(self) -> ColumnElement[Any]:
         """What labels are looked up in: the dataset, or the version."""

@@ -79,7 +79,7 @@ async def labelled(dataset: DatasetFixture) -> None:
             FROM sample s, label l, model
             WHERE s.path = 'c.png' AND l.name = 'dog' RETURNING sample_id
         ) UPDATE sample SET state = 'PENDING', suggestion_confidence = 0.5, suggestion_margin = 0,
-                            suggestion_entropy = 1
+                            suggestion_entropy = 1, suggestion_lowest = 0.5
         WHERE id IN (SELECT sample_id FROM suggested)"""
     )
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from typing import Any
 
 import asyncpg
@@ -24,7 +25,16 @@ FIELDS = ("CONFIDENCE", "MARGIN", "ENTROPY", "DISAGREEMENT")
 
 
 async def fill(url: str) -> None:
-    await benchmark.suggest(url, await benchmark.make(url, samples=SAMPLES))
+    """One label is suggested of a quarter of the samples."""
+    made = await benchmark.make(url, samples=SAMPLES)
+    await benchmark.suggest(url, made)
+    connection = await asyncpg.connect(engine.driver_url(url))
+    try:
+        common = "UPDATE annotation SET label_id = $1 WHERE model_id = 1 AND sample_id % 4 = 0"
+        await connection.execute(common, made.label_ids[4])
+        await connection.execute("VACUUM ANALYZE annotation")
+    finally:
+        await connection.close()
 
 
 @pytest.fixture
@@ -87,14 +97,81 @@ async def test_lists_by_suggestions_read_what_an_index_says(connection: asyncpg.
     assert rows_read(disputed["sample_suggestion_conflict"]) == samples_read(disputed) < 100
 
 
-def page_after(order: str, first: int, **cursor: Any) -> Plan:
+async def test_suggestions_of_a_label_are_read_in_the_order_of_the_list(connection: asyncpg.Connection) -> None:
+    """However few or many there are, and wherever in the list: from an index."""
+    filters = {
+        "common": suggested(labels=["label_5"]),
+        "by id": suggested(label_ids=["Label:5"]),
+        "of a state": replace(suggested(labels=["label_5"]), state="PENDING"),
+        "rare": suggested(labels=["label_49"]),
+        "none": suggested(labels=["label_50"]),
+        "unknown": suggested(labels=["label_51"]),
+    }
+    directions: list[dict[str, Any]] = [
+        {},
+        {"orderBy": {"field": "CREATED_AT", "direction": "ASC"}},
+        {"last": 100},
+    ]
+    for name, filter_ in filters.items():
+        for by in directions:
+            found = await explain(connection, listed(filter_, **by))
+            assert rows_read(found.get("annotation_suggested_newest", [])) < 250, (name, by)
+            assert samples_read(found) < 250, (name, by)
+    answer = json.loads(await connection.fetchval(*called(listed(filters["common"], first=150))))
+    cursor = answer["dataset"]["samples"]["pageInfo"]["endCursor"]
+    behind: list[dict[str, Any]] = [{"after": input_("cursor")}, {"last": 20, "before": input_("cursor")}]
+    for by in behind:
+        found = await explain(connection, listed(filters["common"], **by), cursor=cursor)
+        assert rows_read(found["annotation_suggested_newest"]) < 250, by
+    # Of a model and of confidences, too; few in all are looked up.
+    for filter_ in (
+        by_model("1", labels=["label_5"]),
+        by_model("3", labels=["label_49"], confidence=FloatFilter(max=0.5)),
+        suggested(labels=["label_5"], confidence=FloatFilter(min=0.9)),
+    ):
+        found = await explain(connection, page(filter_))
+        assert samples_read(found) < 250
+
+
+async def test_low_confidences_are_found_without_the_suggestions(connection: asyncpg.Connection) -> None:
+    for order in ("SUGGESTION_ENTROPY", "CREATED_AT"):
+        found = await explain(connection, page(suggested(confidence=FloatFilter(max=0.3)), order=order))
+        assert not [name for name in found if name.startswith("annotation")], order
+        assert samples_read(found) < 2_000, order
+
+
+async def test_whether_suggestions_are_few_is_asked_once(connection: asyncpg.Connection) -> None:
+    async def blocks_read() -> int:
+        statement = "SELECT pg_stat_get_xact_blocks_fetched('annotation_suggested_by'::regclass)"
+        return int(await connection.fetchval(statement))
+
+    async with connection.transaction():
+        before = await blocks_read()
+        await connection.fetchval("SELECT samples_suggested(1, '{1}', NULL, 0.5, 1, 1000)")
+        asked = await blocks_read()
+        text, *values = called(page(by_model("1", confidence=FloatFilter(min=0.5))))
+        await connection.fetch(f"EXPLAIN {text}", *values)
+        planned = await blocks_read()
+    assert 0 < planned - asked <= 1.5 * (asked - before)
+
+
+def listed(filter_: SampleFilter | None = None, **arguments: Any) -> Plan:
     end = SelectedField("endCursor", "endCursor"), SelectedField("hasPreviousPage", "hasPreviousPage")
     info = SelectedField("pageInfo", "pageInfo", fields={"PageInfo": end})
     nodes = SelectedField("nodes", "nodes", fields={"Sample": (SelectedField("id", "id"),)})
-    args = {"first": first, "orderBy": {"field": order}, **cursor}
+    args: dict[str, Any] = {} if filter_ is None else {"filter": filter_}
+    args |= arguments if "last" in arguments else {"first": 100, **arguments}
     samples = SelectedField("samples", "samples", args, {"SampleConnection": (nodes, info)})
     root = SelectedField("dataset", "dataset", {"by": {"id": input_("id")}}, {"Dataset": (samples,)})
     return queries.compile_query([root], confined=False, page=SAMPLES)
+
+
+def called(plan: Plan) -> tuple[Any, ...]:
+    return plan.text, *plan.arguments(INPUTS)
+
+
+def page_after(order: str, first: int, **cursor: Any) -> Plan:
+    return listed(first=first, orderBy={"field": order}, **cursor)
 
 
 async def test_a_page_behind_a_cursor_is_found_at_once_among_either_kind(connection: asyncpg.Connection) -> None:

@@ -80,7 +80,7 @@ async def test_one_suggestion_alone_is_known_without_the_function(database: Data
     for (sample, _), confidence in zip(some.items(), confidences, strict=True):
         async with database.reading() as connection:
             general = await connection.fetchval("SELECT suggestion_scores($1, '{}')", sample)
-        assert await stored(database, sample) == general
+        assert await stored(database, sample) == [*general, confidence or 0.0]
         assert general == about(expected([(1, 1, confidence or 0.0, True)], []))
 
 
@@ -90,13 +90,14 @@ async def test_the_numbers_follow_whoever_labels_and_nothing_is_left_of_them(dat
     first, second, untouched = made.samples
     both = [Suggested(cat, 0.6), Suggested(dog, 0.8, ("net", "2")), Suggested(cat, 0.5, None, BOX)]
     await suggest(database, made.id, {first: both, second: [Suggested(dog, 0.25)]})
-    assert await stored(database, first) == about([0.8, 0.0, 1.0, 1 - 0.8 / 1.4, None])
+    assert await stored(database, first) == about([0.8, 0.0, 1.0, 1 - 0.8 / 1.4, None, 0.5])
     await put(database, made.id, first, "cat")  # its suggestions are confirmed, and dog is disputed
     assert (await stored(database, first))[0::4] == [0.8, 0.8]
+    assert (await stored(database, first))[5] == 0.8
     await put(database, made.id, second, "dog")
-    assert [await stored(database, each) for each in (second, untouched)] == [[None] * 5] * 2
+    assert [await stored(database, each) for each in (second, untouched)] == [[None] * 6] * 2
     await put(database, made.id, first, "cat", mode="SET")  # which takes the suggestions away
-    assert await stored(database, first) == [None] * 5
+    assert await stored(database, first) == [None] * 6
     assert await dataset_rows.wrong(database, made.id) == []
 
 

@@ -129,6 +129,40 @@ async def test_one_suggestion_meets_all_conditions(client: DatasetClient, places
         assert set(positions(await read(client, place, f=by_id))) == {1, 3}
 
 
+async def test_lists_of_one_suggested_label_have_each_sample_once_and_are_followed_either_way(
+    client: DatasetClient, places: list[str]
+) -> None:
+    """Also where two models suggest the label, or one model two shapes of it."""
+    rows, [working, version] = client.dataset_rows, places
+    cat, other = rows.labels["cat"], BOX.replace("4}", "5}")
+    again = {rows.samples[1]: [Suggested(cat, 0.6, NEXT)], rows.samples[2]: [Suggested(cat, 0.9, NEXT, other)]}
+    await suggest(client.direct.database, rows.id, again)
+    for criteria, expected in (
+        ({"labels": ["cat"]}, [0, 1, 2]),
+        ({"labelIds": [client.label("cat")], "confidence": {"min": 0.6}}, [0, 1, 2]),
+        ({"labels": ["cat"], "models": [{"name": "net", "modelVersion": "2"}]}, [1, 2]),
+        ({"labels": ["cat"], "models": [{"name": "net", "modelVersion": "2"}], "confidence": {"max": 0.6}}, [1]),
+    ):
+        for state in ({}, {"state": "PENDING"}):
+            by = {"suggestions": criteria, **state}
+            for direction in ("ASC", "DESC"):
+                order = {"field": "CREATED_AT", "direction": direction}
+                in_order = expected if direction == "ASC" else expected[::-1]
+                whole = await read(client, working, f=by, o=order)
+                assert (positions(whole), whole["totalCount"]) == (in_order, len(expected)), (by, direction)
+                there = list[int]()
+                cursor = None
+                for number in range(len(expected)):
+                    page = await read(client, working, f=by, o=order, first=1, after=cursor)
+                    there += positions(page)
+                    assert page["pageInfo"]["hasNextPage"] == (number + 1 < len(expected))
+                    assert page["pageInfo"]["hasPreviousPage"] == (number > 0)
+                    cursor = page["pageInfo"]["endCursor"]
+                page = await read(client, working, f=by, o=order, last=100, before=cursor)
+                assert (there, positions(page)) == (in_order, in_order[:-1]), (by, direction)
+    assert positions(await read(client, version, f={"suggestions": {"labels": ["cat"]}})) == [2, 1, 0]
+
+
 async def test_mutations_select_by_suggestions(client: DatasetClient) -> None:
     await make_suggestions(client)
     select = {"filter": {"suggestions": {"labels": ["cat"], "confidence": {"min": 0.6}}}}

@@ -167,6 +167,7 @@ class Sample(SQLModel, table=True):
     suggestion_entropy: float | None = DOUBLE
     suggestion_disagreement: float | None = DOUBLE
     suggestion_conflict: float | None = DOUBLE
+    suggestion_lowest: float | None = DOUBLE
 
 
 class Annotation(SQLModel, table=True):
@@ -185,6 +186,7 @@ class Annotation(SQLModel, table=True):
     since: int = BIGINT
     attributes: dict[str, Any] | None = JSON
     model_id: int | None = BIGINT  # that suggested it
+    sample_created_at: datetime | None = TIMESTAMP  # of a suggestion
 
 
 class Model(SQLModel, table=True):

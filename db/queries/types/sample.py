@@ -1,5 +1,5 @@
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import sqlalchemy
@@ -17,6 +17,7 @@ from db.queries.filters import (
     SampleFilter,
     conditions,
     has_label_by_key,
+    in_order_of_suggestions,
     is_one_of,
     labels_are_rare,
     single_label,
@@ -240,9 +241,21 @@ def counted(context: CompileContext, state: DatasetState, field: SelectedField) 
     return None if labels is None else stored_count_of_label(context, state, labels)
 
 
+def order(context: CompileContext, field: SelectedField) -> Order:
+    """By `createdAt`, suggestions of one label are in the order of the list in an index of their own."""
+    of_samples, filter_ = sample_order(context, field), field.argument("filter")
+    if filter_ is None or of_samples.column != "created_at":
+        return of_samples
+
+    def key(name: str) -> Callable[[Row], ColumnElement[Any]]:
+        return lambda row: (in_order_of_suggestions(filter_, row, context.bind) or row.__getitem__)(name)
+
+    return replace(of_samples, keys=tuple(replace(each, of=key(each.name)) for each in of_samples.keys))
+
+
 SAMPLES = Listing(
     ("Sample",),
-    sample_order,
+    order,
     matching=matching,
     nearest=nearest_samples,
     few=few,
