@@ -16,7 +16,7 @@ from tests.db.test_exports import small
 from tests.waiting import TIMEOUT_VARIABLES, wait_until
 
 IMAGES = 60
-FILES = {"COCO": 3_000, "WEBDATASET": 20_000, "PARQUET": 1_000}  # bytes
+FILES = {"COCO": 3_000, "WEBDATASET": 20_000, "PARQUET": 1_000, "HUGGING_FACE": 3_000}  # bytes
 # A worker that reads some images at a time, and behind the third time nothing more, until it is killed.
 GATED = """
 import asyncio, itertools, sys
@@ -42,7 +42,8 @@ async def test_what_a_killed_worker_began_another_ends_byte_by_byte(
     monkeypatch.setattr(requests, "MIN_FILE", 1)
     house = local_house(database, tmp_path)
     dataset = await small(house, *(f"{number:02}.png" for number in range(IMAGES)))
-    await house.label(dataset, "cat", *(f"{number:02}.png" for number in range(0, IMAGES, 3)))
+    await house.label(dataset, "cat", *(f"{number:02}.png" for number in range(2, IMAGES - 15, 3)))
+    await house.do("UPDATE sample SET usage = CASE WHEN path < '45' THEN 'TRAIN' ELSE 'EVAL' END")
     options: dict[str, Any] = {"images": "INCLUDED", "max_file_bytes": FILES[format_]}
     undisturbed = await house.request(dataset, format_, **options)
     await house.work(undisturbed)
@@ -67,6 +68,7 @@ async def test_what_a_killed_worker_began_another_ends_byte_by_byte(
     assert len(files) > len(written) > 0
     both = [await house.rows(f"SELECT {SUMMARY} FROM export WHERE job_id = $1", each) for each in (undisturbed, job)]
     assert both[0] == both[1]
+    assert await house.warnings(job) == await house.warnings(undisturbed)
 
 
 SUMMARY = "image_count, annotation_count, left_out_count, missing_count, total_size"
