@@ -6,18 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from db import jobs
-from db.datasets import check
-from db.errors import DomainError
-from db.formats.images import DEFAULT_LIMITS, ImageLimits
-from db.ingest import imports, job_requests
-from db.ingest.imports import Options
 from db.postgres.engine import Database
-from db.storage import Stores
-from db.storage.locations import AllowedLocations
-from db.storage.s3 import S3
 from tests.db import dataset_fixture
-from tests.db.dataset_fixture import WORKER, DatasetFixture, image_bytes
+from tests.db.dataset_fixture import image_bytes
+from tests.db.import_fixture import ImportJobs
 
 COUNTS = ("scanned", "added", "updated", "labeled", "skipped", "matched", "kept", "missing", "beyond")
 # Labels and boxes for an image of 100 × 80 pixels.
@@ -25,17 +17,8 @@ BEYOND = [("cat", [-10.0, 10, 30, 20]), ("dog", [10.0, 10, 20, 20]), ("cat", [90
 
 
 @dataclass(slots=True)
-class AnnotationImports:
-    """A dataset whose input path is `folder`/images, and files in `folder`."""
-
-    dataset: DatasetFixture
-    folder: Path
-    limits: ImageLimits = DEFAULT_LIMITS
-    s3: S3 | None = None
-
-    @property
-    def stores(self) -> Stores:
-        return Stores(AllowedLocations((self.folder,), s3=self.s3 is not None), self.s3)
+class AnnotationImports(ImportJobs):
+    """Of files of other tools, whose format is to be found."""
 
     def put(self, *paths: str, size: tuple[int, int] = (100, 80)) -> None:
         """Images below the input path."""
@@ -52,26 +35,7 @@ class AnnotationImports:
         return file
 
     async def start(self, path: Path | str, **options: Any) -> int:
-        async with self.dataset.database.writing() as session:
-            values = Options(**{"path": str(path), "format": None} | options)
-            return await job_requests.start(session, self.dataset.dataset_id, values, requested_by="ann")
-
-    async def work(self, job_id: int) -> dict[str, Any]:
-        claim = await jobs.claim(self.dataset.database, WORKER)
-        assert claim is not None
-        assert claim.id == job_id
-        try:
-            await imports.run(self.dataset.database, claim, self.stores, self.limits)
-            await jobs.finish(self.dataset.database, claim, "SUCCEEDED")
-        except DomainError as error:
-            await jobs.finish(self.dataset.database, claim, "FAILED", error)
-        return await self.dataset.job(job_id)
-
-    async def load(self, path: Path | str, **options: Any) -> dict[str, Any]:
-        job = await self.work(await self.start(path, **options))
-        async with self.dataset.database.reading() as connection:
-            assert await check.recount(connection, self.dataset.dataset_id) == []
-        return job
+        return await ImportJobs.start(self, path, **{"format": None} | options)
 
     async def notices(self, job: dict[str, Any]) -> dict[str, tuple[int, list[str]]]:
         rows = await self.dataset.rows("SELECT * FROM import_notice WHERE job_id = $1 ORDER BY id", job["id"])

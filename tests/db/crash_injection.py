@@ -1,18 +1,21 @@
 """Crashes at any point. Every commit and every call to the store counts as a step; at one of them the process crashes:
 all that follows fails, and nothing of an open transaction is committed."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, cast
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from db import jobs
 from db.errors import DomainError, StorageError
 from db.postgres.engine import Database
 from db.storage import Head, Page, Store, StoredObject, Stores
 from db.storage.locations import AllowedLocations
 from db.storage.objects import ALL, Scope
+from tests.db.dataset_fixture import WORKER
 
 
 class Crash(Exception):
@@ -133,3 +136,20 @@ class CrashingStores(Stores):
 
 def crashing(database: Database, store: Store, crash_point: CrashPoint) -> tuple[Database, Store]:
     return cast(Database, CrashingDatabase(database, crash_point)), cast(Store, CrashingStore(store, crash_point))
+
+
+async def live(
+    database: Database, folder: Path, job_id: int, crash_point: CrashPoint, run: Callable[..., Awaitable[object]]
+) -> bool:
+    """A worker's life with a job, as far as it goes. Whether it came to the end. `run`: of a database, the job and
+    stores."""
+    crashing: Any = CrashingDatabase(database, crash_point)
+    try:
+        claim = await jobs.claim(crashing, WORKER)
+        if claim is not None:
+            assert claim.id == job_id
+            await run(crashing, claim, CrashingStores(AllowedLocations((folder,)), crash_point))
+            await jobs.finish(crashing, claim, "SUCCEEDED")
+    except Crash:
+        return False
+    return True

@@ -8,10 +8,12 @@ from typing import Any
 from db import jobs
 from db.datasets import check
 from db.errors import DomainError
+from db.formats.images import DEFAULT_LIMITS, ImageLimits
 from db.ingest import imports, job_requests
 from db.ingest.imports import Options
 from db.storage import Stores
 from db.storage.locations import AllowedLocations
+from db.storage.s3 import S3
 from tests.db.dataset_fixture import WORKER, DatasetFixture, image_bytes
 
 CAT = {
@@ -25,15 +27,44 @@ DOG = CAT | {"name": "dog", "annotated-by": "human/bob/bob"}
 
 
 @dataclass(slots=True)
-class ImportFixture:
-    """A dataset whose input path is `folder`/images, and manifests in `folder`."""
+class ImportJobs:
+    """A dataset whose input path is `folder`/images, and files in `folder` that jobs import."""
 
     dataset: DatasetFixture
     folder: Path
+    limits: ImageLimits = DEFAULT_LIMITS
+    s3: S3 | None = None
 
     @property
     def stores(self) -> Stores:
-        return Stores(AllowedLocations((self.folder,)))
+        return Stores(AllowedLocations((self.folder,), s3=self.s3 is not None), self.s3)
+
+    async def start(self, path: Path | str, **options: Any) -> int:
+        async with self.dataset.database.writing() as session:
+            values = Options(path=str(path), **options)
+            return await job_requests.start(session, self.dataset.dataset_id, values, requested_by="ann")
+
+    async def work(self, job_id: int) -> dict[str, Any]:
+        claim = await jobs.claim(self.dataset.database, WORKER)
+        assert claim is not None
+        assert claim.id == job_id
+        try:
+            await imports.run(self.dataset.database, claim, self.stores, self.limits)
+            await jobs.finish(self.dataset.database, claim, "SUCCEEDED")
+        except DomainError as error:
+            await jobs.finish(self.dataset.database, claim, "FAILED", error)
+        return await self.dataset.job(job_id)
+
+    async def load(self, path: Path | str, **options: Any) -> dict[str, Any]:
+        job = await self.work(await self.start(path, **options))
+        async with self.dataset.database.reading() as connection:
+            assert await check.recount(connection, self.dataset.dataset_id) == []
+        return job
+
+
+@dataclass(slots=True)
+class ImportFixture(ImportJobs):
+    """Of manifests."""
 
     @property
     def images(self) -> Path:
@@ -60,29 +91,10 @@ class ImportFixture:
         file.write_bytes(written)
         return file
 
-    async def start(self, manifest: Path, **options: Any) -> int:
+    async def start(self, path: Path | str, **options: Any) -> int:
         if "source_root" in options:
             options["source_root"] = imports.folder_of(options["source_root"])
-        async with self.dataset.database.writing() as session:
-            values = Options(path=str(manifest), **options)
-            return await job_requests.start(session, self.dataset.dataset_id, values, requested_by="ann")
-
-    async def work(self, job_id: int) -> dict[str, Any]:
-        claim = await jobs.claim(self.dataset.database, WORKER)
-        assert claim is not None
-        assert claim.id == job_id
-        try:
-            await imports.run(self.dataset.database, claim, self.stores)
-            await jobs.finish(self.dataset.database, claim, "SUCCEEDED")
-        except DomainError as error:
-            await jobs.finish(self.dataset.database, claim, "FAILED", error)
-        return await self.dataset.job(job_id)
-
-    async def load(self, manifest: Path, **options: Any) -> dict[str, Any]:
-        job = await self.work(await self.start(manifest, **options))
-        async with self.dataset.database.reading() as connection:
-            assert await check.recount(connection, self.dataset.dataset_id) == []
-        return job
+        return await ImportJobs.start(self, path, **options)
 
     async def warnings(self, job: dict[str, Any]) -> list[tuple[str, str]]:
         return await self.dataset.warnings(job["id"])

@@ -14,7 +14,7 @@ from db.storage.s3 import S3Store
 from tests import s3
 from tests.db import dataset_fixture
 from tests.db.annotation_import_fixture import AnnotationImports, counted
-from tests.db.test_import_images import IMAGES, LABELS, shard
+from tests.db.annotation_imports.test_import_images import IMAGES, LABELS, shard
 from tests.fake_s3 import BUCKET, STALL, Answerer, Request, error, fake_s3
 from tests.waiting import TIMEOUT
 

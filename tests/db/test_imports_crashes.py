@@ -12,10 +12,9 @@ from db import jobs
 from db.datasets import check
 from db.ingest import imports
 from db.postgres.engine import Database
-from db.storage.locations import AllowedLocations
-from tests.db import dataset_fixture
-from tests.db.crash_injection import Crash, CrashingDatabase, CrashingStores, CrashPoint
-from tests.db.dataset_fixture import WORKER, image_bytes
+from tests.db import crash_injection, dataset_fixture
+from tests.db.crash_injection import CrashPoint
+from tests.db.dataset_fixture import image_bytes
 from tests.db.import_fixture import CAT, DOG, ImportFixture, counted
 
 FOLDERS = count()
@@ -83,17 +82,7 @@ async def state(importer: ImportFixture, job_id: int) -> dict[str, Any]:
 
 
 async def live(importer: ImportFixture, job_id: int, crash_point: CrashPoint) -> bool:
-    """A worker's life with a job, as far as it goes. Whether it came to the end."""
-    database: Any = CrashingDatabase(importer.dataset.database, crash_point)
-    try:
-        claim = await jobs.claim(database, WORKER)
-        if claim is not None:
-            assert claim.id == job_id
-            await imports.run(database, claim, CrashingStores(AllowedLocations((importer.folder,)), crash_point))
-            await jobs.finish(database, claim, "SUCCEEDED")
-    except Crash:
-        return False
-    return True
+    return await crash_injection.live(importer.dataset.database, importer.folder, job_id, crash_point, imports.run)
 
 
 async def clean_run(database: Database, folder: Path) -> dict[str, Any]:

@@ -21,8 +21,8 @@ from db.postgres.engine import Database
 from db.postgres.sql import connection_of
 from db.storage import LocalStore, Stores
 from db.storage.locations import AllowedLocations
-from tests.db.crash_injection import Crash, CrashingDatabase, CrashingStores, CrashPoint
-from tests.db.dataset_fixture import WORKER
+from tests.db import crash_injection
+from tests.db.crash_injection import CrashPoint
 from tests.db.dataset_rows import ANN, BOB, DatasetRows, make
 
 BOX = {"type": "BoundingBox", "xMin": 1, "yMin": 2.25, "xMax": 30, "yMax": 40}
@@ -135,16 +135,10 @@ async def publish(database: Database, made: DatasetRows, name: str = "V001") -> 
 
 
 async def live(database: Database, root: Path, job_id: int, crash_point: CrashPoint) -> bool:
-    crashing: Any = CrashingDatabase(database, crash_point)
-    try:
-        claim = await jobs.claim(crashing, WORKER)
-        if claim is not None:
-            assert claim.id == job_id
-            await manifests.run(crashing, claim, CrashingStores(AllowedLocations((root,)), crash_point).open)
-            await jobs.finish(crashing, claim, "SUCCEEDED")
-    except Crash:
-        return False
-    return True
+    async def run(database: Database, claim: jobs.Claim, stores: Stores) -> None:
+        await manifests.run(database, claim, stores.open)
+
+    return await crash_injection.live(database, root, job_id, crash_point, run)
 
 
 async def files(root: Path) -> dict[str, bytes]:

@@ -2,7 +2,6 @@
 
 import io
 import zipfile
-from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
 
@@ -10,13 +9,11 @@ import pytest
 
 from db.formats.datasets.reading import Files
 from db.ingest.imports.files.passed_over import ReadFiles
-from db.postgres.engine import Database
-from tests.db.annotation_import_fixture import AnnotationImports, annotation_imports
+from tests.db.annotation_import_fixture import AnnotationImports
 
 
 @pytest.fixture
-async def importer(database: Database, tmp_path: Path) -> AnnotationImports:
-    importer = await annotation_imports(database, tmp_path)
+async def importer(importer: AnnotationImports) -> AnnotationImports:
     importer.put("1.png", "2.png")
     await importer.dataset.sync()
     return importer

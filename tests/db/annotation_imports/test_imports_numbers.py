@@ -1,11 +1,7 @@
 """Numbers that no shape can have, in every format that has shapes: the shape is a notice, and the rest is imported."""
 
-from pathlib import Path
-
 import pytest
 
-from db.postgres.engine import Database
-from tests.db import dataset_fixture
 from tests.db.annotation_import_fixture import AnnotationImports, counted
 
 VOC_BOX = "<object><name>{}</name><bndbox><xmin>1</xmin><ymin>2</ymin><xmax>{}</xmax><ymax>9</ymax></bndbox></object>"
@@ -34,14 +30,6 @@ FILES = {  # the name of the file, what is around the shapes, a shape, and what 
     "CSV": ("a.csv", "path,label,x_min,y_min,x_max,y_max\n{}\n", "1.png,{},1,2,{},9", "\n"),
     "YOLO": ("labels/1.txt", "{}\n", "{} 0.5 0.5 {} 0.1", "\n"),
 }
-
-
-@pytest.fixture
-async def detection(database: Database, tmp_path: Path) -> AnnotationImports:
-    (tmp_path / "images").mkdir()
-    importer = AnnotationImports(await dataset_fixture.local(database, tmp_path / "images"), tmp_path)
-    await importer.dataset.set_up(type="OBJECT_DETECTION")
-    return importer
 
 
 @pytest.mark.parametrize("number", ["1e999", "1e308", "9" * 400])

@@ -12,8 +12,7 @@ import pyarrow.parquet
 import pytest
 
 from db.formats.images import ImageLimits
-from db.postgres.engine import Database
-from tests.db.annotation_import_fixture import AnnotationImports, annotation_imports, counted, everything, pack
+from tests.db.annotation_import_fixture import AnnotationImports, counted, everything, pack
 from tests.db.dataset_fixture import image_bytes
 
 Files = dict[str, bytes]
@@ -23,11 +22,6 @@ IMAGES: Files = {
     for path, color, form in zip(PATHS, ("red", "green", "blue"), ("PNG", "JPEG", "BMP"), strict=True)
 }
 LABELS = {path: [path.split("/")[1]] for path in PATHS}
-
-
-@pytest.fixture
-async def importer(database: Database, tmp_path: Path) -> AnnotationImports:
-    return await annotation_imports(database, tmp_path)
 
 
 def stored(importer: AnnotationImports) -> Files:

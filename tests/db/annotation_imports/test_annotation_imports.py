@@ -9,6 +9,7 @@ from xml.etree import ElementTree
 import pytest
 
 from db.postgres.engine import Database
+from tests.conftest import ROOT
 from tests.db import dataset_fixture
 from tests.db.annotation_import_fixture import (
     BEYOND,
@@ -20,18 +21,6 @@ from tests.db.annotation_import_fixture import (
     pack,
 )
 from tests.db.dataset_fixture import image_bytes
-
-
-@pytest.fixture
-async def importer(database: Database, tmp_path: Path) -> AnnotationImports:
-    return await annotation_imports(database, tmp_path)
-
-
-@pytest.fixture
-async def detection(importer: AnnotationImports) -> AnnotationImports:
-    """The same, of boxes."""
-    await importer.dataset.set_up(type="OBJECT_DETECTION")
-    return importer
 
 
 async def test_a_csv_of_labels_goes_in(importer: AnnotationImports) -> None:
@@ -328,7 +317,7 @@ async def test_each_format_is_found_out_and_read_as_files_and_from_archives(
     assert await detection.dataset.warnings(job["id"]) == []
 
 
-CELLS = Path(__file__).parents[2] / "examples" / "cells"
+CELLS = ROOT / "examples" / "cells"
 
 
 async def test_cells_as_coco_are_what_a_sync_of_their_voc_files_makes(database: Database, tmp_path: Path) -> None:

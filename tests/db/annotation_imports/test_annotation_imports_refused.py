@@ -2,26 +2,18 @@
 
 import json
 import zipfile
-from pathlib import Path
 
 import pytest
 
 from db.formats.datasets.readers import grouping
-from db.postgres.engine import Database
 from tests.db.annotation_import_fixture import (
     BEYOND,
     AnnotationImports,
-    annotation_imports,
     coco,
     counted,
     everything,
 )
 from tests.db.dataset_fixture import image_bytes
-
-
-@pytest.fixture
-async def importer(database: Database, tmp_path: Path) -> AnnotationImports:
-    return await annotation_imports(database, tmp_path)
 
 
 async def test_a_dry_run_says_what_the_import_then_does_and_changes_nothing(
