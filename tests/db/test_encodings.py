@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from db.formats.datasets.readers import detect
 from db.formats.datasets.readers.labels_csv import LONE_CR
 from tests.db.dataset_files import labelled, only, refused
 
@@ -37,9 +38,9 @@ def test_lines_may_end_with_a_carriage_return() -> None:
     assert [each.label for each in record.annotations or ()] == ["cell", "cell"]
 
 
-@pytest.mark.parametrize("encoding", ["latin-1", "utf-16"])
+@pytest.mark.parametrize("encoding", ["latin-1", "utf-16", "utf-16-le", "utf-16-be", "utf-32"])
 def test_json_that_is_not_utf_8_is_refused(encoding: str) -> None:
-    line = 1 if encoding == "utf-16" else 3
+    said = "Line 3 is not text in UTF-8" if encoding == "latin-1" else f"The file is text in {encoding[:6].upper()}, "
     labels = [{"file_name": "a.jpg", "label": "cat"}, {"file_name": "b.jpg", "label": "café"}]
     lines = "\n".join(["", *(json.dumps(each, ensure_ascii=False) for each in labels)])
     tasks = [{"data": {"image": each["file_name"]}, "annotations": [], "note": each["label"]} for each in labels]
@@ -50,7 +51,8 @@ def test_json_that_is_not_utf_8_is_refused(encoding: str) -> None:
         "COCO": ("a.json", "\n\n" + json.dumps(coco, ensure_ascii=False)),
     }
     for form, (name, text) in files.items():
-        assert f"{name}: Line {line} is not text in UTF-8" in refused(form, {name: text.encode(encoding)})
+        assert f"{name}: {said}" in refused(form, {name: text.encode(encoding)})
+        assert detect([name], lambda _: text.encode(encoding)) == form  # noqa: B023, it is called at once
 
 
 @pytest.mark.parametrize("encoding", ["gb18030", "shift_jis", "euc-jp", "big5", "gbk"])

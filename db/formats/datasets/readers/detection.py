@@ -1,5 +1,6 @@
 """Which format a set of files is, by their names and, where these do not tell, by how some of them begin."""
 
+import codecs
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Final
@@ -86,12 +87,18 @@ def _by_content(seen: _Seen, head: Callable[[str], bytes]) -> str | None:
     return "WEBDATASET" if seen.images and seen.counts.get(".json", 0) > 1 else None
 
 
+def _narrow(head: bytes) -> bytes:
+    """Without a byte order mark; of UTF-16 what is ASCII can be found: those who read the file say what is wrong with
+    it."""
+    return head.removeprefix(codecs.BOM_UTF8).lstrip(codecs.BOM_UTF16_LE).replace(b"\0", b"")
+
+
 def _of_yaml(head: bytes) -> str | None:
-    return "YOLO" if b"names:" in head else None
+    return "YOLO" if b"names:" in _narrow(head) else None
 
 
 def _of_json(head: bytes) -> str | None:
-    start = head.removeprefix(b"\xef\xbb\xbf").lstrip()
+    start = _narrow(head).lstrip()
     if b'"@context"' in start:  # what describes the other files, such as Croissant
         return None
     if start.startswith(b"{") and any(name in start for name in (b'"images"', b'"image_id"', b'"categories"')):
@@ -104,7 +111,7 @@ def _of_json(head: bytes) -> str | None:
 
 
 def _of_xml(head: bytes) -> str | None:
-    plain = head.replace(b"\0", b"")  # UTF-16
+    plain = _narrow(head)
     if b"<annotations" in plain:
         return "CVAT"
     return "PASCAL_VOC" if b"<annotation" in plain else None

@@ -16,12 +16,13 @@ import orjson
 
 from db.errors import Invalid
 from db.formats import json_values
-from db.formats.datasets.readers.lines import NOT_UTF_8, refuse_what_is_not_utf8
+from db.formats.datasets.readers.lines import NOT_UTF_8, refuse_what_is_not_utf8, refuse_wide_text
 
 PIECE: Final = 1024 * 1024  # bytes that are read at once
 MAX_ELEMENT: Final = 16 * 1024 * 1024  # bytes
 MAX_DEPTH: Final = 64
 MARK: Final = b"\xef\xbb\xbf"
+LONGEST_MARK: Final = 4  # bytes of that of UTF-32
 # A bracket, or a string; without the last quotation mark the string goes on in the next piece.
 TOKEN: Final = re.compile(rb'[\[\]{}]|"[^"\\]*(?:\\.[^"\\]*)*("?)', re.DOTALL)
 CLOSING: Final = {ord("{"): ord("}"), ord("["): ord("]")}
@@ -58,8 +59,9 @@ def parts(file: BinaryIO, keys: Collection[str] = ("",), seen: set[str] | None =
     array. `seen` gets the keys of the arrays that there are, empty ones too. Raises Invalid."""
     splitter = _Splitter(keys, set() if seen is None else seen)
     head = b""
-    while len(head) < len(MARK) and (data := file.read(len(MARK) - len(head))):
+    while len(head) < LONGEST_MARK and (data := file.read(LONGEST_MARK - len(head))):
         head += data
+    refuse_wide_text(head)
     decoder, line = codecs.getincrementaldecoder("utf-8")(), 1
     for data in chain([head.removeprefix(MARK)], iter(lambda: file.read(PIECE), b"")):
         try:

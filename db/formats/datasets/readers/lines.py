@@ -12,15 +12,20 @@ MAX_LINE: Final = 16 * 1024 * 1024  # bytes
 TOO_LONG: Final = f"A line has at most {MAX_LINE // 1024 // 1024} MiB; this one was not read."
 NOT_TEXT: Final = "Line {} is not text in {}; save the file as UTF-8, or as UTF-16 with a byte order mark."
 NOT_UTF_8: Final = "Line {} is not text in UTF-8; save the file as UTF-8."
+UTF_16: Final = "The file is text in UTF-16, in which this format is not read; save it as UTF-8."
 UTF_32: Final = "The file is text in UTF-32, which is not read; save it as UTF-8."
+UTF_16_MARKS: Final = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 XML_STARTS: Final = ((b"<\0", "utf-16-le"), (b"\0<", "utf-16-be"))  # without a byte order mark
 
 
 def byte_lines(file: BinaryIO) -> Iterator[tuple[int, bytes | None]]:
-    """Each line with its number, without its end. None: one that is too long."""
-    number = 0
+    """Each line with its number, without its end. None: one that is too long. Raises Invalid for UTF-16 and UTF-32."""
+    number, is_begun = 0, False
     while line := file.readline(MAX_LINE):
         number += 1
+        if not is_begun:
+            refuse_wide_text(line)
+            is_begun = not line.isspace()
         if len(line) == MAX_LINE and not line.endswith(b"\n"):
             while (rest := file.readline(MAX_LINE)) and not rest.endswith(b"\n"):
                 pass
@@ -50,8 +55,18 @@ def text_lines(file: BinaryIO) -> Iterator[str]:
         yield text
 
 
+def refuse_wide_text(head: bytes) -> None:
+    """UTF-16 and UTF-32, by how a file of JSON begins. Raises Invalid."""
+    if head.startswith(UTF_32_MARKS):
+        raise Invalid(UTF_32)
+    if head.startswith(UTF_16_MARKS) or head[:2].count(b"\0") == 1 < len(head):
+        raise Invalid(UTF_16)
+
+
 def refuse_what_is_not_utf8(data: bytes, line: int) -> None:
     """`data` begins with this line of a file. Raises Invalid."""
+    if line == 1:
+        refuse_wide_text(data)
     try:
         data.decode()
     except UnicodeDecodeError as wrong:
