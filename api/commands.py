@@ -7,7 +7,7 @@ import re
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import aclosing, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -26,6 +26,7 @@ from db.postgres.models import Token
 Command = Callable[[Settings, argparse.Namespace], None]
 
 STREAM = "-"  # instead of a file: stdin, or stdout
+MAX_NOT_SERVED = 5  # datasets whose images are not served, that a server names when it starts
 SPAN = re.compile(r"(\d{1,4})([hdw])")
 UNITS = {"h": "hours", "d": "days", "w": "weeks"}
 
@@ -62,9 +63,10 @@ async def serve(settings: Settings, _: argparse.Namespace, stopping: asyncio.Eve
     logs.configure(settings.log_level)
     async with process.migrated(settings) as ready:
         token = await process.owner_token(ready) if settings.embedded else None
+        not_served = await process.not_served(ready)
 
         async def announce(url: str) -> None:
-            print(welcome(ready, url, token, private=sys.stdout.isatty()), flush=True)
+            print(welcome(ready, url, token, not_served=not_served, private=sys.stdout.isatty()), flush=True)
 
         if ready.processes == 1:
             await process.serve(ready, stopping, announce)
@@ -72,11 +74,15 @@ async def serve(settings: Settings, _: argparse.Namespace, stopping: asyncio.Eve
             await processes.serve(ready, stopping, announce)
 
 
-def welcome(settings: Settings, url: str, token: str | None, *, private: bool) -> str:
-    """What a server says when it listens. `private`: only its owner reads it, so it may contain their token."""
+def welcome(settings: Settings, url: str, token: str | None, *, not_served: Sequence[str] = (), private: bool) -> str:
+    """What a server says when it listens. `not_served`: a sentence for each dataset without images. `private`: only
+    its owner reads it, so it may contain their token."""
     lines = [f"Labelgraph serves {url}/graphql"]
     if not settings.allowed_roots and not settings.s3.is_configured:
         lines.append("No directory may become a dataset yet: allow some with --allow-root DIR.")
+    lines += not_served[:MAX_NOT_SERVED]
+    if len(not_served) > MAX_NOT_SERVED:
+        lines.append(f"The same of {len(not_served) - MAX_NOT_SERVED} other datasets.")
     if token is not None and private:
         lines.append(f"The page to label on, signed in: {url}/ui/#token={token}")
         lines.append(f"GraphiQL, signed in: {url}/graphql#token={token}")

@@ -20,12 +20,14 @@ from api import embedded_postgres
 from api.command_errors import CommandError, reason
 from api.settings import Settings
 from db.concurrency_limits import race
+from db.datasets import images
 from db.errors import NotFound
 from db.identity import tokens
 from db.identity.tokens import Scope
 from db.postgres import engine, migrations, pgvector
 from db.postgres.outages import ANY_ERROR
 from db.postgres.standbys import Positions
+from db.storage.locations import AllowedLocations
 
 OWNER = "owner"
 SWITCH_INTERVAL = 0.001  # seconds for which a thread that computes keeps the event loop waiting
@@ -250,3 +252,12 @@ async def owner_token(settings: Settings) -> str:
     file.touch(mode=0o600)
     file.write_text(text + "\n")
     return text
+
+
+async def not_served(settings: Settings) -> list[str]:
+    """As that of `db/datasets/images.py`, with these settings."""
+    allowed = AllowedLocations(
+        settings.allowed_roots, frozenset(settings.s3.buckets) or None, settings.s3.is_configured
+    )
+    async with engine.connect(str(settings.database_url)) as opened:
+        return await images.not_served(opened, allowed)

@@ -10,9 +10,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from api.files.serving import LINK_SECONDS, SAFE, answered, identify, number, part
+from api.files.serving import LINK_SECONDS, SAFE, answered, identify, number, open_store, part
 from api.runtime import runtime
-from db.errors import DomainError
 from db.exports.files import find_file
 
 # The suffixes of exports; Python's own table differs between machines.
@@ -44,10 +43,7 @@ async def _answer(request: Request) -> Response:
     file = await find_file(process.database, number(file_id))
     if file is None or not identity.sees(file.dataset_id):
         raise HTTPException(404)
-    try:
-        store = process.stores.open(file.location)
-    except DomainError:
-        raise HTTPException(404) from None
+    store = open_store(request, file.location)
     name = file.name.rpartition("/")[2]
     media = MEDIA_TYPES.get(f".{name.rpartition('.')[2]}", "application/octet-stream")
     if request.method == "GET":

@@ -15,7 +15,18 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from api.files.serving import LINK_MARGIN, LINK_SECONDS, SAFE, answered, identify, is_cached, number, part, part_of
+from api.files.serving import (
+    LINK_MARGIN,
+    LINK_SECONDS,
+    SAFE,
+    answered,
+    identify,
+    is_cached,
+    number,
+    open_store,
+    part,
+    part_of,
+)
 from api.files.thumbnails import Thumbnails
 from api.runtime import runtime
 from db.datasets.images import StoredImage, find_image
@@ -63,11 +74,7 @@ async def _find(request: Request, path: str) -> tuple[StoredImage, Store, int]:
     found = await find_image(process.database, number(SUFFIX.sub("", request.path_params["source"])))
     if found is None or not identity.sees(found.dataset_id):
         raise HTTPException(404)
-    try:
-        store = process.stores.open(found.input_path)
-    except DomainError:
-        raise HTTPException(404) from None
-    return found, store, seconds
+    return found, open_store(request, found.input_path), seconds
 
 
 async def _image(request: Request, image: StoredImage, store: Store, seconds: int) -> Response:

@@ -31,6 +31,18 @@ SAFE: Final = {
 }
 
 
+class Explained(HTTPException):
+    """Its detail is for whoever reads the answer: it says what the server's owner can do."""
+
+
+def open_store(request: Request, location: str) -> Store:
+    """Raises HTTPException: 404 where the server's owner does not allow it (any more)."""
+    try:
+        return runtime(request.scope).stores.open(location)
+    except DomainError as error:
+        raise Explained(404, error.message) from None
+
+
 async def answered(
     request: Request, route: str, response: Awaitable[Response], reasons: Mapping[int, str] = MappingProxyType({})
 ) -> Response:
@@ -43,10 +55,12 @@ async def answered(
 
 async def _answered(response: Awaitable[Response], reasons: Mapping[int, str]) -> Response:
     more: Mapping[str, str] = {}
+    reason: str | None = None
     try:
         return await response
     except HTTPException as error:
         status, more = error.status_code, error.headers or {}
+        reason = error.detail if isinstance(error, Explained) else None
     except ObjectMissing:
         status = 404
     except Exception as error:
@@ -56,7 +70,7 @@ async def _answered(response: Awaitable[Response], reasons: Mapping[int, str]) -
             log_defect(error)
             status = 500
     headers = {**SAFE, **more, "cache-control": "no-store"}
-    reason = reasons.get(status)
+    reason = reason or reasons.get(status)
     return Response(reason, status_code=status, headers=headers, media_type=reason and "text/plain")
 
 

@@ -429,12 +429,16 @@ async def test_links_lead_nowhere(gallery: Gallery, tmp_path: Path) -> None:
     assert b"hunter2" not in response.content
 
 
-async def test_a_root_that_is_allowed_no_more_shows_nothing(
+async def test_a_root_that_is_allowed_no_more_shows_nothing_and_says_which_setting_allows_it(
     gallery: Gallery, server: RunningServer, tmp_path: Path
 ) -> None:
     source = await gallery.add("a.jpg", image_bytes())
     async with serving(server.settings.with_changes(allowed_roots=(tmp_path / "other",)), ToySchema()) as url:
-        assert (await Client(url).request("GET", gallery.links.image(source))).status_code == 404
+        for link in (gallery.links.image(source), gallery.links.thumbnail(source, 64)):
+            response = await Client(url).request("GET", link)
+            assert (response.status_code, response.headers["content-type"]) == (404, "text/plain; charset=utf-8")
+            assert "--allow-root" in response.text
+            assert str(gallery.root) not in response.text
 
 
 # -- a disk that hangs ------------------------------------------------------------------------------------------------

@@ -96,6 +96,11 @@ def test_the_demo_labels_real_images_and_finds_them_again(data_dir: Path) -> Non
         assert "90 images, 70 labelled, 20 to do" in again.said
         assert again.ask("{ datasets { totalCount } }") == {"datasets": {"totalCount": 2}}
         assert again.token == server.token
+    with running("serve", data_dir) as other:
+        folders = {name: (data_dir / "demo" / name).resolve() for name in ("digits", "cells")}
+        for name, folder in folders.items():
+            assert f"The images of {name}, in {folder}, are not served. " in other.said
+        assert other.said.count("(`--allow-root`)") == 2
 
 
 def test_serves_its_owner_on_loopback_until_sigterm(data_dir: Path) -> None:
