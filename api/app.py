@@ -72,7 +72,7 @@ def create_app(
         middleware.insert(0, Middleware(ResponseCounter))
     middleware.append(Middleware(AddressLimit, limit=settings.limits.address_connections, proxies=settings.proxies))
     middleware.append(Middleware(BeforeRoutes, path="/graphql", endpoint=graphql_over_http))
-    return Starlette(
+    app = Starlette(
         routes=[
             Route("/", home),
             Route("/graphql", graphql_over_http),
@@ -90,11 +90,14 @@ def create_app(
             Route("/healthz", health.healthz),
             Route("/readyz", health.readyz),
         ],
-        middleware=middleware,
         lifespan=partial(
             _lifespan, settings, trusted, schema or build_schema(document_limits(settings.limits)), positions
         ),
     )
+    app.middleware_stack = app.build_middleware_stack()  # around the routes, and ours around it
+    for each in reversed(middleware):
+        app.middleware_stack = each.cls(app.middleware_stack, *each.args, **each.kwargs)
+    return app
 
 
 @asynccontextmanager

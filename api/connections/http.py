@@ -1,8 +1,7 @@
 """HTTP: uvicorn's protocol, with a limit on a request's head and deadlines for reading and writing."""
 
 import asyncio
-from collections.abc import Callable, Generator, MutableMapping
-from contextlib import contextmanager
+from collections.abc import Callable, MutableMapping
 from http import HTTPStatus
 from typing import Any, Final, cast
 
@@ -31,27 +30,25 @@ LEFT: Final = "client left"  # what is called when its client leaves without the
 RECEIVED: Final = "received"  # it is there once all of the request is here
 
 
-@contextmanager
-def while_connected(scope: MutableMapping[str, Any]) -> Generator[None, None, None]:
+class WhileConnected:
     """The block is canceled when the client leaves, and raises ClientDisconnect then."""
-    task, left = asyncio.current_task(), False
-    assert task is not None
 
-    def leave() -> None:
-        nonlocal left
-        left = True
-        task.cancel()
+    def __init__(self, scope: MutableMapping[str, Any]) -> None:
+        self._state, self._task, self._left = scope["state"], asyncio.current_task(), False
 
-    scope["state"][LEFT] = leave
-    try:
-        yield
-    except asyncio.CancelledError:
-        if not left:
-            raise
-        task.uncancel()
-        raise ClientDisconnect from None
-    finally:
-        del scope["state"][LEFT]
+    def __enter__(self) -> None:
+        self._state[LEFT] = self._leave
+
+    def _leave(self) -> None:
+        assert self._task is not None
+        self._left = True
+        self._task.cancel()
+
+    def __exit__(self, _type: object, error: BaseException | None, _trace: object) -> None:
+        del self._state[LEFT]
+        if self._left and self._task is not None and isinstance(error, asyncio.CancelledError):
+            self._task.uncancel()
+            raise ClientDisconnect from None
 
 
 class ResponseTransport:

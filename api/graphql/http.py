@@ -17,7 +17,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from api import playground
 from api.auth import token_of
 from api.compression import TextResponse
-from api.connections.http import RECEIVED, while_connected
+from api.connections.http import RECEIVED, WhileConnected
 from api.graphql import event_streams, multipart, parameters, sse
 from api.graphql.negotiation import EVENTS, JSON, RESPONSE, Accepted, accepted
 from api.graphql.operations import answers, build_large_request, execute, failure, read_request
@@ -189,7 +189,7 @@ async def _respond(
     process = runtime(http.scope)
     request, context = await _prepare(http, identity)
     if accept.json is not None and not request.document.is_subscription:
-        with while_connected(http.scope) if request.document.is_query else nullcontext():
+        with WhileConnected(http.scope) if request.document.is_query else nullcontext():
             answer = await execute(process, request, context)
         response = _response_of(answer, accept.json)
         if (client := context.database.client) is not None:

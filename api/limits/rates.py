@@ -3,8 +3,8 @@
 import asyncio
 import math
 import time
-from collections.abc import AsyncGenerator, Generator, Hashable
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncGenerator, Hashable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -34,7 +34,9 @@ class Allowances:
 
     def spend(self, key: Hashable, amount: float) -> float:
         """What is left to the key after this."""
-        left, now = self.left(key) - amount, time.monotonic()
+        now = time.monotonic()
+        before, at = self._spent.get(key, (self.burst, 0.0))
+        left = min(before + (now - at) * self.rate, self.burst) - amount
         if key not in self._spent and len(self._spent) >= MAX_KEYS:
             self._spent = {each: spent for each, spent in self._spent.items() if self.left(each) < self.burst}
         self._spent[key] = left, now
@@ -63,6 +65,20 @@ class OperationRate:
         self._operations.spend(key, 1)
 
 
+class Measured:
+    def __init__(self, seconds: Allowances, key: Hashable) -> None:
+        self._seconds, self._key, self._start = seconds, key, time.monotonic()
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
+        seconds = time.monotonic() - self._start
+        if error is not None:
+            seconds = max(seconds * REFUSED_FACTOR, REFUSED_SECONDS)
+        self._seconds.spend(self._key, seconds)
+
+
 class ReadRate:
     """How much of the interpreter's time the reading of one token's requests may take, and how long it waits for that.
     Requests of one key that wait are read one after the other.
@@ -75,16 +91,9 @@ class ReadRate:
         self._seconds = Allowances(rate=share, burst=burst)
         self._queues = ConcurrencyLimit(limit=1_000_000, per_key=1)
 
-    @contextmanager
-    def measure(self, key: Hashable) -> Generator[None, None, None]:
-        """Counts the time of the block: as it is, or as that of a refusal when the block raises."""
-        start = time.monotonic()
-        try:
-            yield
-        except BaseException:
-            self._seconds.spend(key, max((time.monotonic() - start) * REFUSED_FACTOR, REFUSED_SECONDS))
-            raise
-        self._seconds.spend(key, time.monotonic() - start)
+    def measure(self, key: Hashable) -> "Measured":
+        """Counts the time of a block: as it is, or as that of a refusal when the block raises."""
+        return Measured(self._seconds, key)
 
     def wait_seconds(self, key: Hashable) -> float:
         """How long the key waits before its next request is read; 0 or less: not at all."""

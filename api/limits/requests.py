@@ -1,8 +1,8 @@
 """How many requests of one token, or of one address, run at once; more are refused."""
 
 from collections import Counter
-from collections.abc import Generator, Hashable
-from contextlib import contextmanager, nullcontext
+from collections.abc import Hashable
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -27,18 +27,31 @@ class KeyedLimit:
     def total(self) -> int:
         return self._counts.total()
 
-    @contextmanager
-    def acquire(self, key: Hashable) -> Generator[None, None, None]:
-        """One more for the key, for as long as the block lasts. Raises Refused (RATE_LIMITED)."""
+    def acquire(self, key: Hashable) -> "Acquired":
+        """One more for the key, for as long as a block lasts, which raises Refused (RATE_LIMITED)."""
+        return Acquired(self, key)
+
+    def add(self, key: Hashable) -> None:
         if self._counts[key] >= self.limit:
             raise refusal(self.message.format(limit=self.limit), RATE_LIMITED, most=self.limit)
         self._counts[key] += 1
-        try:
-            yield
-        finally:
-            self._counts[key] -= 1
-            if not self._counts[key]:
-                del self._counts[key]
+
+    def remove(self, key: Hashable) -> None:
+        self._counts[key] -= 1
+        if not self._counts[key]:
+            del self._counts[key]
+
+
+@dataclass(slots=True)
+class Acquired:
+    limit: KeyedLimit
+    key: Hashable
+
+    def __enter__(self) -> None:
+        self.limit.add(self.key)
+
+    def __exit__(self, *_: object) -> None:
+        self.limit.remove(self.key)
 
 
 class AddressLimit:

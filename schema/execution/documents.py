@@ -12,11 +12,14 @@ from graphql import (
     GraphQLError,
     GraphQLSchema,
     InlineFragmentNode,
+    NamedTypeNode,
+    NonNullTypeNode,
     OperationDefinitionNode,
     OperationType,
     SelectionSetNode,
     Source,
     TokenKind,
+    TypeNode,
     get_named_type,
     get_nullable_type,
     is_leaf_type,
@@ -81,6 +84,15 @@ class Document:
         return tuple(self._fields(self.operation.selection_set))
 
     @cached_property
+    def _counted(self) -> Mapping[str, object]:
+        """The variables that may be the size of a page or a list, with their defaults."""
+        return {
+            node.variable.name.value: node.default_value
+            for node in self.operation.variable_definitions or ()
+            if not _is_text(node.type)
+        }
+
+    @cached_property
     def introspects(self) -> bool:
         """Whether it reads the schema itself."""
         return any(node.name.value in ("__schema", "__type") for node in self.root_fields)
@@ -103,8 +115,7 @@ class Document:
         """How many values the answer may contain, and what its filters cost. Raises Refused above the limit. Cached by
         the page sizes and by the costs of filters."""
         filters = (input_sizes or self.input_sizes(variables)).filters
-        definitions = {node.variable.name.value: node for node in self.operation.variable_definitions or ()}
-        lengths = {name: length(variables.get(name, node.default_value)) for name, node in definitions.items()}
+        lengths = {name: length(variables.get(name, default)) for name, default in self._counted.items()}
         key = (tuple(lengths.values()), tuple(filters.items()))
         if key not in self._costs:
             if len(self._costs) >= MAX_COSTS:
@@ -122,6 +133,11 @@ class Document:
                 limit=self.limits.cost,
             )
         return cost
+
+
+def _is_text(type_: TypeNode) -> bool:
+    named = type_.type if isinstance(type_, NonNullTypeNode) else type_
+    return isinstance(named, NamedTypeNode) and named.name.value in ("ID", "String")
 
 
 class Documents:

@@ -5,7 +5,6 @@ a list is measured by its length against the limit of its field, and input objec
 values that stops at the first limit. Literals need no such pass: the document's tokens are limited.
 """
 
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
@@ -39,7 +38,7 @@ class InputSizes:
     """How many input objects the variables contain, and, by variable, what the filters in them cost."""
 
     objects: int = 0
-    filters: Counter[str] = field(default_factory=Counter)
+    filters: dict[str, int] = field(default_factory=dict)
 
 
 class ValueLimits(NamedTuple):
@@ -110,7 +109,8 @@ class InputLimits:
             message = f"The variables contain more than {limit:,} input objects: send fewer at once."
             raise refusal(message, "VALIDATION_FAILED", most=limit)
         if type_name.endswith("Filter"):
-            sizes.filters[str(path[0])] += len(value) * CRITERION + len(SEARCHES & value.keys()) * SEARCH
+            cost = len(value) * CRITERION + len(SEARCHES & value.keys()) * SEARCH
+            sizes.filters[str(path[0])] = sizes.filters.get(str(path[0]), 0) + cost
         fields = self._fields[type_name]
         for name, each in value.items():
             if isinstance(each, CONTAINERS) and name in fields:
