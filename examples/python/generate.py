@@ -32,6 +32,7 @@ SYNC = {
     r"\baiter_": "iter_",
     r"\basyncio\b": "time",
     r"\bmap_async\b": "map_threads",
+    r"\bin_a_task\b": "as_they_are",
     r"\b_async\b": "_sync",
 }
 

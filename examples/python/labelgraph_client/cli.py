@@ -12,6 +12,7 @@ import os
 import sys
 from collections import defaultdict
 from collections.abc import Callable
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
@@ -162,7 +163,9 @@ def lines_of(file: Path, *, without_labels: bool) -> dict[tuple[str, ...], list[
     """By labels, the paths with the numbers of their lines."""
     lines: dict[tuple[str, ...], list[tuple[str, int]]] = defaultdict(list)
     with file.open(newline="", encoding="utf-8-sig") as opened:
-        reader = csv.reader(opened)
+        first = opened.readline()
+        delimiter = next((each for each in ",;\t" if each in first), ",")  # spreadsheets write that of their language
+        reader = csv.reader(chain([first], opened), delimiter=delimiter)
         for number, (path, *names) in ((reader.line_num, row) for row in reader if row):
             labels = tuple(name.strip() for name in names if name.strip())
             if not labels and not without_labels:

@@ -4,8 +4,9 @@ The first error is raised, and nothing is begun after it.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import aclosing
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -33,3 +34,36 @@ def map_threads(function: Callable[[T], R], items: Iterable[T], at_once: int) ->
         return list(pool.map(function, items))
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+async def in_a_task(items: AsyncGenerator[T, None]) -> AsyncGenerator[T, None]:
+    """The items, as a task reads them that is canceled when nobody wants more.
+
+    A program that ends closes all generators at the same time, and one that is being closed cannot be closed by the one
+    that reads from it. Tasks are canceled before that: then `items` ends from the inside.
+    """
+    read: asyncio.Queue[tuple[T] | Exception | None] = asyncio.Queue(1)
+
+    async def read_all() -> None:
+        try:
+            async with aclosing(items):
+                async for item in items:
+                    await read.put((item,))
+        except Exception as error:
+            await read.put(error)
+        else:
+            await read.put(None)
+
+    task = asyncio.create_task(read_all())
+    try:
+        while (found := await read.get()) is not None:
+            if isinstance(found, Exception):
+                raise found
+            yield found[0]
+    finally:
+        task.cancel()
+
+
+def as_they_are(items: Iterator[T]) -> Iterator[T]:
+    """The items: without `async` a generator is closed where it is left, and reads in the thread that asks."""
+    return items

@@ -3,9 +3,11 @@
 import asyncio
 import json
 import tempfile
+import threading
 import time
 import unittest
 from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from unittest.mock import patch
 
@@ -23,6 +25,7 @@ from labelgraph_client import (
     Unknown,
     Upload,
     UploadSamplesInput,
+    cli,
 )
 from labelgraph_client.concurrency import map_async, map_threads
 from labelgraph_client.errors import Attempts
@@ -201,6 +204,45 @@ class Answers(unittest.TestCase):
         assert sent == {"state": "LABELED", "createdAt": {"from": None}}
         with self.assertRaises(ValueError):
             SampleFilter(staet="LABELED")  # type: ignore[call-arg]
+
+    def test_a_program_may_end_where_it_follows(self) -> None:
+        event = {"data": {"datasetEvents": {"__typename": "NewEvent", "cursor": "1"}}}
+        left = threading.Event()
+
+        class Endless(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                self.send_response(200)
+                self.send_header("content-type", "text/event-stream")
+                self.end_headers()
+                self.wfile.write(f"event: next\ndata: {json.dumps(event)}\n\n".encode())
+                left.wait(60)
+
+            def log_message(self, *_: object) -> None:
+                """Says nothing."""
+
+        async def follow_one(port: int) -> str:
+            async with AsyncClient(f"http://127.0.0.1:{port}", "lg_x") as client:
+                async for event in client.follow("Dataset:1", after="0"):
+                    return event.cursor
+            raise AssertionError
+
+        with ThreadingHTTPServer(("127.0.0.1", 0), Endless) as server:
+            threading.Thread(target=server.serve_forever).start()
+            try:
+                with self.assertNoLogs("asyncio"), patch("sys.unraisablehook") as complaints:
+                    assert asyncio.run(follow_one(server.server_port)) == "1"
+            finally:
+                left.set()
+                server.shutdown()
+        complaints.assert_not_called()
+
+    def test_a_csv_file_of_any_spreadsheet_is_read(self) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder, "labels.csv")
+            for delimiter in ",;\t":
+                file.write_text('\ufeffpath,label\n1.jpg,a,b\n2.jpg,"b c"\n'.replace(",", delimiter), encoding="utf-8")
+                found = cli.lines_of(file, without_labels=False)
+                assert found == {("a", "b"): [("1.jpg", 2)], ("b c",): [("2.jpg", 3)]}
 
     def test_events_are_read_line_by_line(self) -> None:
         parser = EventParser()

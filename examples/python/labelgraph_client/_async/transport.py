@@ -3,7 +3,7 @@
 import asyncio
 import json
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from types import TracebackType
 from typing import Any, Final, Self
 from uuid import uuid4
@@ -12,6 +12,7 @@ import httpx
 
 from labelgraph_client import config
 from labelgraph_client.base import to_json
+from labelgraph_client.concurrency import in_a_task
 from labelgraph_client.errors import UNREACHABLE, Attempts, LabelgraphError, check, data_in, data_of
 from labelgraph_client.events import EventParser
 
@@ -74,10 +75,15 @@ class AsyncTransport:
             except (httpx.RequestError, LabelgraphError) as error:
                 await asyncio.sleep(attempts.pause(error))
 
-    async def subscribe(
+    def subscribe(
         self, query: str, operation_name: str | None = None, variables: dict[str, Any] | None = None
     ) -> AsyncIterator[dict[str, Any]]:
         """The data of each event, until the subscription is complete. A lost connection is an error here."""
+        return in_a_task(self._events(query, operation_name, variables))
+
+    async def _events(
+        self, query: str, operation_name: str | None, variables: dict[str, Any] | None
+    ) -> AsyncGenerator[dict[str, Any], None]:
         request = self._request(query, operation_name, variables)
         request["headers"]["Accept"] = "text/event-stream"
         request["timeout"] = STREAM_TIMEOUT

@@ -4,7 +4,7 @@
 import time
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from types import TracebackType
 from typing import Any, Final, Self
 from uuid import uuid4
@@ -13,6 +13,7 @@ import httpx
 
 from labelgraph_client import config
 from labelgraph_client.base import to_json
+from labelgraph_client.concurrency import as_they_are
 from labelgraph_client.errors import UNREACHABLE, Attempts, LabelgraphError, check, data_in, data_of
 from labelgraph_client.events import EventParser
 
@@ -79,6 +80,11 @@ class Transport:
         self, query: str, operation_name: str | None = None, variables: dict[str, Any] | None = None
     ) -> Iterator[dict[str, Any]]:
         """The data of each event, until the subscription is complete. A lost connection is an error here."""
+        return as_they_are(self._events(query, operation_name, variables))
+
+    def _events(
+        self, query: str, operation_name: str | None, variables: dict[str, Any] | None
+    ) -> Generator[dict[str, Any], None]:
         request = self._request(query, operation_name, variables)
         request["headers"]["Accept"] = "text/event-stream"
         request["timeout"] = STREAM_TIMEOUT
