@@ -20,7 +20,7 @@ from db.storage import Head, ObjectExists, ObjectMissing, RootMissing, Store, St
 
 MIB: Final = 1024 * 1024
 NEVER: Final = datetime(1970, 1, 1, tzinfo=UTC)  # of a file that is not written yet, or not looked at
-CHUNK: Final = 100  # images whose first bytes are in memory at once
+CHUNK: Final = 250  # images whose first bytes are in memory at once
 ENDS_AT_ONCE: Final = 16  # files whose last bytes are read side by side
 FILES_AT_ONCE: Final = 4  # files in memory at once
 DAMAGED: Final = "The image file is truncated, so a part of the image is missing. Replace it with a complete file."
@@ -107,7 +107,7 @@ async def with_hashes(store: Store, found: Mapping[str, InspectedImage]) -> dict
     unknown = [path for path, image in found.items() if image.outcome is Outcome.READ and image.content is None]
     hashes = await store.content_hashes([(path, found[path].etag) for path in unknown]) if unknown else []
     contents = {path: content for path, content in zip(unknown, hashes, strict=True) if isinstance(content, str)}
-    return {path: replace(image, content=contents.get(path, image.content)) for path, image in found.items()}
+    return dict(found) | {path: replace(found[path], content=content) for path, content in contents.items()}
 
 
 def _judged(file: StoredObject, head: Head | StorageError, limits: ImageLimits) -> InspectedImage:

@@ -16,7 +16,7 @@ from db.ingest.images import InspectedImage, Outcome, inspect_images, with_hashe
 from db.jobs import LabelWarning
 from db.storage import Head, ObjectMissing, RootMissing, Store
 
-CHUNK: Final = 100  # images whose sidecars are in memory at once, at most
+CHUNK: Final = 250  # images whose sidecars are in memory at once, at most
 SIDECARS: Final = 16 * 1024 * 1024  # bytes of sidecars in memory at once
 MAX_ANNOTATIONS: Final = 20_000  # after which a transaction takes no further entry
 
