@@ -6,7 +6,7 @@ from types import MappingProxyType
 from typing import Any
 
 import sqlalchemy
-from sqlalchemy import CTE, ColumnElement, FromClause, Text, case, false, func, or_, select, true, union_all
+from sqlalchemy import CTE, ColumnElement, FromClause, Text, and_, case, false, func, or_, select, true, union_all
 from sqlalchemy import literal_column as sql
 
 from db.queries.compile_context import CompileContext, Field, ObjectType, SelectedField, Where
@@ -128,15 +128,17 @@ class Page:
         if the others do not fill the page."""
         if self.one_of:
             return self._of_each_value()
-        rows = self._groups()
-        indexed = None if self.nearest else self._in_index()
-        page = self.size + 1 if indexed is None else self.size // IN_INDEX + 1
+        rows, found = self._groups(), self.source()
+        is_match = None if self.nearest else self.listing.indexed(self.context, found, self.field, self.order)
+        page = self.size + 1 if is_match is None else self.size // IN_INDEX + 1
         few = None if self.nearest else self.listing.few(self.context, rows[0], self.field, page)
-        if few is None or (rows[0].state.is_bound and indexed is None):
+        if few is not None and is_match is not None and rows[0].state.is_bound:
+            return self._in_index(found, is_match, unless=few.is_not(false()))
+        if few is None or rows[0].state.is_bound:
             parts = [self._in_order(row, unless=few) for row in rows]
         else:
-            are_few = few if rows[0].state.is_bound else select(few).scalar_subquery()
-            walked = [self._in_order(row) for row in rows] if indexed is None else [indexed]
+            are_few = select(few).scalar_subquery()
+            walked = [self._in_order(row) for row in rows] if is_match is None else [self._in_index(found, is_match)]
             parts = [each.where(are_few.is_(false())) for each in walked]
             parts += [self._in_order(row, unless=true()).where(are_few.is_not(false())) for row in self._groups()]
         return parts[0] if len(parts) == 1 else union_all(*parts).limit(literal(self.size + 1))
@@ -149,17 +151,18 @@ class Page:
             rows[0 if self.backward else 1].is_rest = True
         return rows
 
-    def _in_index(self) -> sqlalchemy.Select[Any] | None:
+    def _in_index(
+        self, found: Row, is_match: ColumnElement[bool], unless: ColumnElement[bool] | None = None
+    ) -> sqlalchemy.Select[Any]:
         """The rows as the index of the order finds them, which says of each whether it matches: others are not read.
-        None where it does not say so."""
-        row, found = self.source(), self.source()
-        is_match = self.listing.indexed(self.context, found, self.field, self.order)
-        if is_match is None:
-            return None
+        `unless` this is true: then they are found and sorted."""
+        if unless is not None:
+            is_match = case((unless, and_(*self._matching(found))), else_=is_match)
         keys = {key.name: key.value(found).label(key.name) for key in self.order.keys}
         rows = found.select(*keys.values(), where=[*self.where(found), is_match, *self._between(found)])
-        rows = rows.order_by(*self.order.by(found, backward=self.backward)).limit(literal(self.size + 1))
-        page = rows.subquery(self.context.name("found"))
+        rows = rows.order_by(*self.order.by(found, backward=self.backward, unless=unless))
+        page = rows.limit(literal(self.size + 1)).subquery(self.context.name("found"))
+        row = self.source()
         row.sources[page.name] = (page, row["id"] == page.c.id)
         values = {**{name: row[name] for name in sorted(self.rows.used)}, **{name: page.c[name] for name in keys}}
         descending = self.order.descending != self.backward
