@@ -8,7 +8,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Coroutine, Iterator, Sequence
-from contextlib import aclosing, contextmanager
+from contextlib import aclosing, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, BinaryIO, cast
@@ -67,11 +67,25 @@ async def serve(settings: Settings, _: argparse.Namespace, stopping: asyncio.Eve
 
         async def announce(url: str) -> None:
             print(welcome(ready, url, token, not_served=not_served, private=sys.stdout.isatty()), flush=True)
+            for root in await missing_roots(ready):
+                print(f"{root} is no directory: nothing below it can become a dataset.", flush=True)
 
         if ready.processes == 1:
             await process.serve(ready, stopping, announce)
         else:
             await processes.serve(ready, stopping, announce)
+
+
+async def missing_roots(settings: Settings) -> list[Path]:
+    """Those allowed, but misspelt or not mounted. A disk that does not answer is not missing."""
+    from db.storage import Disk, DiskTimeout  # only `serve` needs what this imports
+
+    missing = []
+    for root in settings.allowed_roots:
+        with suppress(DiskTimeout):
+            if not await Disk(settings.timeouts.disk).run(root.is_dir):
+                missing.append(root)
+    return missing
 
 
 def welcome(settings: Settings, url: str, token: str | None, *, not_served: Sequence[str] = (), private: bool) -> str:

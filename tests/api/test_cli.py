@@ -163,6 +163,13 @@ def test_serve_says_what_is_missing_to_begin(tmp_path: Path) -> None:
     ]
 
 
+async def test_serve_finds_allowed_directories_that_do_not_exist(tmp_path: Path) -> None:
+    (tmp_path / "a-file").touch()
+    misspelt = [tmp_path / "misspelt", tmp_path / "a-file"]
+    settings = Settings().with_changes(allowed_roots=(tmp_path, *misspelt))
+    assert await commands.missing_roots(settings) == misspelt
+
+
 @pytest.mark.parametrize(("token", "private"), [("lg_x", False), (None, False), (None, True)])
 def test_serve_names_the_page_also_where_it_prints_no_token(token: str | None, private: bool, tmp_path: Path) -> None:
     settings = Settings().with_changes(allowed_roots=(tmp_path,), data_dir=tmp_path)
