@@ -74,6 +74,7 @@ async def test_costly_reads_wait_and_others_do_not(reads: ReadFixture) -> None:
             until_blocked = asyncio.create_task(reads.data(source))
             await wait_until(lambda: 1 in limit._users)  # the token of whoever asks
             assert await reads.data('{ node(id: "Sample:1") { id } }')
+            assert await reads.data('{ dataset(by: {id: "Dataset:1"}) { labels { name } } }')
             assert await reads.data("{ datasets { nodes { samples { nodes { id labels { name } } } } } }")
             assert not until_blocked.done()
         assert await until_blocked

@@ -32,7 +32,8 @@ def of_dataset(row: Row, dataset: Row) -> ColumnElement[bool]:
 
 
 def labels(context: CompileContext, row: Row, field: SelectedField) -> Parts:
-    context.costly = True
+    """All labels of the dataset. Those of many datasets may be many more."""
+    context.costly |= not row.state.is_bound
     return context.many(field.fields, lambda label: [of_dataset(label, row)], row.state)
 
 
