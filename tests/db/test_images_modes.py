@@ -143,6 +143,19 @@ def test_scans_are_counted_in_a_photo_that_is_only_shown() -> None:
             images.thumbnail(photo, 32)
 
 
+@pytest.mark.parametrize("marker", [0xC0, 0xC4, 0xDA, 0xDB, 0xE5, 0xFE])
+def test_a_photo_is_shown_up_to_where_its_scan_is_damaged(marker: int) -> None:
+    photo = jpeg(image=noise_image())
+    middle = (photo.rindex(b"\xff\xda") + len(photo)) // 2
+    damaged = photo[:middle] + bytes([0xFF, marker, 0xFF, 0xF0]) + photo[middle + 4 :]
+    upper = Image.open(io.BytesIO(images.rendition(photo))).crop((0, 0, 48, 8))
+    shown = Image.open(io.BytesIO(images.rendition(damaged)))
+    assert shown.crop((0, 0, 48, 8)) == upper
+    images.thumbnail(damaged, 32)
+    images.resized(damaged, 9, 7)
+    images.difference_hash(damaged)
+
+
 def test_scans_behind_the_only_one_are_not_decoded() -> None:
     data = jpeg(image=noise_image(size=(2_000, 2_000)))
     start = data.rindex(b"\xff\xda")

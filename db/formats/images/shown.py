@@ -4,14 +4,14 @@ file they show what there is."""
 import io
 import math
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Final, cast
 
 from PIL import Image, ImageFile
 
-from db.formats.images.content import Content
+from db.formats.images.content import Content, UnreadableImage
 from db.formats.images.formats import MEDIA_TYPES, SHOWN_SIDE
-from db.formats.images.opening import MAX_PIXELS, MAX_SIDE, opened, read_to_show, refuse_scans
+from db.formats.images.opening import MAX_PIXELS, MAX_SIDE, opened, read, read_to_show, refuse_scans
 
 UPRIGHT: Final = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -31,8 +31,7 @@ SOME: Final = 512  # pixels a side that are looked at for the range of numbers, 
 def thumbnail(data: bytes, size: int, pixels: int = MAX_PIXELS, side: int = MAX_SIDE) -> tuple[bytes, str]:
     """A small upright image, its longest side at most `size`, and its media type: PNG if it is transparent, else
     JPEG."""
-    content, out = read_to_show(data), io.BytesIO()
-    small = _upright(content, size, pixels, side)
+    small, out = _upright(data, size, pixels, side), io.BytesIO()
     if small.mode in TRANSPARENT:
         small.convert("RGBA").save(out, "PNG", compress_level=6)
         return out.getvalue(), MEDIA_TYPES["PNG"]
@@ -43,7 +42,7 @@ def thumbnail(data: bytes, size: int, pixels: int = MAX_PIXELS, side: int = MAX_
 def rendition(data: bytes, pixels: int = MAX_PIXELS, side: int = MAX_SIDE) -> bytes:
     """An upright JPEG, as large as the image, or as browsers show it. What is transparent is white."""
     out = io.BytesIO()
-    shown = on_white(_upright(read_to_show(data), SHOWN_SIDE, pixels, side))
+    shown = on_white(_upright(data, SHOWN_SIDE, pixels, side))
     shown = shown if shown.mode in ("L", "RGB") else shown.convert("RGB")
     shown.save(out, "JPEG", quality=92, subsampling=0)
     return out.getvalue()
@@ -64,17 +63,31 @@ def upright(image: Image.Image, content: Content) -> Image.Image:
     return image if turn is None else image.transpose(turn)
 
 
-def _upright(content: Content, size: int, pixels: int, side: int) -> Image.Image:
+def _upright(data: bytes, size: int, pixels: int, side: int) -> Image.Image:
     """Its longest side at most `size`, with eight bits, and transparency as a channel."""
-    with decoded(content, size, pixels, side) as image:
+    with decoded(data, size, pixels, side) as (image, content):
         image.thumbnail((size, size), Image.Resampling.LANCZOS, reducing_gap=2.0)
         return upright(image, content)
 
 
 @contextmanager
-def decoded(content: Content, size: int, pixels: int, side: int, mode: str = "RGB") -> Iterator[Image.Image]:
+def decoded(data: bytes, size: int, pixels: int, side: int, mode: str = "RGB") -> Iterator[tuple[Image.Image, Content]]:
     """As stored, with eight bits, and transparency as a channel. A JPEG is decoded in that mode, and at a half, a
     quarter or an eighth of its size where both sides are still at least `size`."""
+    content = read_to_show(data)
+    with ExitStack() as stack:
+        try:
+            image = stack.enter_context(_loaded(content, size, pixels, side, mode))
+        except UnreadableImage:
+            whole = read(data)  # a damaged scan, in which a decoder meets a marker, is shown up to there
+            if whole.picture == content.picture:
+                raise
+            image = stack.enter_context(_loaded(whole, size, pixels, side, mode))
+        yield image, content
+
+
+@contextmanager
+def _loaded(content: Content, size: int, pixels: int, side: int, mode: str) -> Iterator[Image.Image]:
     refuse_scans(content)
     with opened(content, pixels, side) as image, _allowing_truncation(content):
         image.draft(mode, (size, size))

@@ -5,7 +5,7 @@ from typing import Final
 
 from PIL import Image
 
-from db.formats.images.opening import MAX_PIXELS, MAX_SIDE, read_to_show
+from db.formats.images.opening import MAX_PIXELS, MAX_SIDE
 from db.formats.images.shown import decoded, on_white, upright
 
 GRAY: Final = 114  # beside an image, as models of the YOLO family are trained
@@ -19,8 +19,7 @@ def resized(
 ) -> bytes:
     """The upright image at exactly that size: RGB, three bytes a pixel, row by row. With `letterbox` it keeps its
     proportions, in the middle of gray."""
-    content = read_to_show(data)
-    with decoded(content, max(width, height), pixels, side) as image:
+    with decoded(data, max(width, height), pixels, side) as (image, content):
         turned = content.orientation >= TURNED
         size = fitting(*(image.size[::-1] if turned else image.size), width, height) if letterbox else (width, height)
         small = on_white(image).convert("RGB").resize(size[::-1] if turned else size, Image.Resampling.BILINEAR)
@@ -41,8 +40,7 @@ def fitting(image_width: int, image_height: int, width: int, height: int) -> tup
 def difference_hash(data: bytes, pixels: int = MAX_PIXELS, side: int = MAX_SIDE) -> int:
     """64 bits, signed: whether each of 8 × 8 brightnesses of the upright image is less than the one to its right. Those
     of images that look alike differ in few bits."""
-    content = read_to_show(data)
-    with decoded(content, HASH_DRAFT, pixels, side, "L") as image:
+    with decoded(data, HASH_DRAFT, pixels, side, "L") as (image, content):
         gray = upright(on_white(image).convert("L"), content).resize(
             (HASH_SIDE + 1, HASH_SIDE), Image.Resampling.BILINEAR
         )
