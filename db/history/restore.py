@@ -59,7 +59,7 @@ AND ({", ".join(f"sample.{name}" for name in DERIVED)})
 @dataclass(frozen=True, slots=True)
 class SpanChanges:
     """What the temporary tables contain. `columns` of each fact: all but `id`, `dataset_id` and `since`. `files_moved`:
-    samples come back to another path or file than they had."""
+    samples come back to another path or file than they had, or the span moved some."""
 
     columns: Mapping[str, tuple[str, ...]]
     is_empty: bool
@@ -115,16 +115,17 @@ async def load(session: AsyncSession, dataset_id: int, early: int, late: int = L
         )
         await sql.run(session, statement)
     any_change = " OR ".join(f"EXISTS (SELECT FROM {table})" for table in tables)
+    files_moved = files_moved or bool(await sql.value(session, SQL.have_moved))
     return SpanChanges(columns, not await sql.value(session, f"SELECT {any_change}"), files_moved)
 
 
 async def find_obstacle(session: AsyncSession, span: SpanChanges) -> asyncpg.Record | None:
     """Of a span that ends now: the sample, if any, that is at the path or has the file of one that comes back.
 
-    It had another path or file before the span, for no two samples have the same: so it is searched for only if the
-    span moved some, or the files of those that come back have moved.
+    It had another path or file before the span, for no two samples have the same: so it is searched for only if files
+    moved.
     """
-    if not span.files_moved and not await sql.value(session, SQL.have_moved):
+    if not span.files_moved:
         return None
     return await sql.first(session, f"{OBSTACLES} ORDER BY s.path LIMIT 1")
 
@@ -148,6 +149,7 @@ async def restore(
         insert["label"],
         SQL.delete_samples,
         _keep_later_values(span),
+        *((SQL.vacate_paths,) if span.files_moved else ()),
         SQL.update_samples.format(assignments=assignments["sample"]),
         insert["sample"],
         insert["annotation"],

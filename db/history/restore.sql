@@ -133,6 +133,13 @@ UPDATE before_sample b SET {assignments}
 FROM after_sample a JOIN sample s ON s.id = a.id
 WHERE a.id = b.id AND a.until < 9223372036854775807 AND {now} IS DISTINCT FROM {after}
 
+-- name: vacate_paths
+-- Samples may exchange their paths; until the next statement, those that others come back to are at paths that no file
+-- can have. History keeps the path before, since `since` moves on here.
+UPDATE sample SET path = '/' || sample.id, since = :since FROM before_sample b, after_sample a
+WHERE sample.id = b.id AND a.id = b.id AND sample.path <> b.path
+  AND EXISTS (SELECT FROM before_sample other WHERE other.path = sample.path AND other.id <> sample.id)
+
 -- name: update_samples
 -- example: assignments = hard = b.hard
 UPDATE sample SET {assignments}, since = :since FROM before_sample b, after_sample a

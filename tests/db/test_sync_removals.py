@@ -1,16 +1,20 @@
 """What a sync removes: not too much unless requested, and undoing brings everything back."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from db.errors import Conflict
-from db.history import transactions
+from db.history import transactions, versions
 from db.history.undo import Undone, undo
 from db.identity.tokens import Identity, Scope
 from db.ingest.sync.options import Guard
+from db.postgres.engine import Database
+from tests.db import dataset_fixture
 from tests.db.dataset_fixture import DatasetFixture, counted, image_bytes
+from tests.db.images import jpeg, noise_image
 from tests.db.test_sync_moves import FOUR, expect_true_counts, ids, labelled
 
 BOB = Identity("bob", Scope.MANAGE, token_id=2)
@@ -129,3 +133,36 @@ async def test_undoing_a_swap_leaves_samples_where_their_files_are(dataset: Data
     await undo_last(dataset)
     assert await dataset.labels() == {"a.png": ["Lb"], "b.png": ["La"]}
     assert counted(await dataset.sync())
+
+
+@pytest.mark.parametrize("by", ["undo", "switch"])
+async def test_files_that_were_rewritten_while_they_exchanged_their_paths(
+    database: Database, tmp_path: Path, by: str
+) -> None:
+    dataset = await dataset_fixture.local(database, tmp_path)
+    paths = ["a.jpg", "b.jpg", "c.jpg"]
+    images = [noise_image(size=(16 + number, 16)) for number in range(3)]
+    for path, image in zip(paths, images, strict=True):
+        dataset.put(path, jpeg(image=image))
+    await dataset.sync()
+    before = await ids(dataset)
+    version = await transactions.write(
+        database, lambda session: versions.publish(session, dataset.dataset_id, by=BOB), versions.Published
+    )
+    for path, image in zip(paths[1:] + paths[:1], images, strict=True):
+        dataset.put(path, jpeg((0xE1, b"rewritten"), image=image))
+    assert counted(await dataset.sync(), moved=3)
+    after = await ids(dataset)
+    assert [after[path] for path in paths[1:] + paths[:1]] == [before[path] for path in paths]
+    if by == "undo":
+        await undo_last(dataset)
+    else:
+        await transactions.write(
+            database,
+            lambda session: versions.switch(session, version.version, by=BOB, on_unpublished="DISCARD"),
+            versions.Switched,
+        )
+    assert await ids(dataset) == before
+    await expect_true_counts(dataset)
+    assert counted(await dataset.sync(), moved=3)
+    assert await ids(dataset) == after
