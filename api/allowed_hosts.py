@@ -1,5 +1,6 @@
 """The host names under which clients may reach this server: only these appear in URLs of its answers."""
 
+import re
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from api.settings import Settings
 from schema.errors import BAD_REQUEST, refusal
 
 LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
+HOST: Final = re.compile(r"(?:\[(?P<address>[^\]]+)\]|(?P<name>[^:]*))(?::[0-9]{0,5})?")
 MAX_SHOWN: Final = 100  # characters of a name that is refused
 
 
@@ -64,8 +66,7 @@ def _check(values: tuple[bytes, ...], names: frozenset[str], connected: str) -> 
 
 
 def _name(host: str) -> str:
-    """Without the port, an IPv6 address without its brackets."""
-    host = host.strip().lower()
-    if host.startswith("["):
-        return host[1:].partition("]")[0]
-    return host.partition(":")[0].rstrip(".")
+    """Without the port, an IPv6 address without its brackets. A header that is more than a host and a port, and may
+    be anything in a URL, is the name of none."""
+    found = HOST.fullmatch(host.lower())
+    return found["address"] or found["name"].removesuffix(".") if found else host

@@ -17,6 +17,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from api.graphql.negotiation import qualities
+from api.kept_results import kept
 from api.runtime import runtime
 
 MIN_BYTES: Final = 1_024  # a shorter text fits into one packet anyway
@@ -92,7 +93,7 @@ async def _compressed(encoding: str, body: bytes) -> bytes:
     return compress(body) if len(body) < LARGE_BYTES else await asyncio.to_thread(compress, body)
 
 
-@lru_cache(maxsize=256)
+@kept(256)
 def accepted_encoding(header: str, *, is_browser: bool) -> str | None:
     """That of ours which the client prefers; None where it names none. `*` does not name one.
 

@@ -273,6 +273,7 @@ class HttpProtocol(LimitedConnection, HttpToolsProtocol):
         """Answer, unless an answer is on its way, and close once the client has had time to read it."""
         self._refused = True
         self._stop_timer()
+        self._response_transport.flush()
         has_response = self.cycle.response_started if self._answering else self._unread
         if not has_response:
             body = f"{status.phrase}\n"
@@ -280,7 +281,7 @@ class HttpProtocol(LimitedConnection, HttpToolsProtocol):
             self.transport.write(f"{head}content-length: {len(body)}\r\n\r\n{body}".encode())
             self.transport.write_eof()
         if self._answering:
-            self.cycle.disconnected = True
+            self.cycle.disconnected, self.cycle.waiting_for_100_continue = True, False
             self.cycle.message_event.set()
         self.loop.call_later(LINGER_SECONDS, self.transport.abort)
 

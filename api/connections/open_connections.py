@@ -5,12 +5,12 @@ import ipaddress
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import lru_cache
 from http import HTTPStatus
 from typing import Final
 
 from uvicorn.middleware.proxy_headers import _TrustedHosts
 
+from api.kept_results import kept
 from api.limits.rates import Allowances
 
 FRAMES: Final = 1_000  # WebSocket frames a second that an address may send over all its connections
@@ -84,7 +84,7 @@ class OpenConnections:
         return close is not None
 
 
-@lru_cache(maxsize=4_096)
+@kept(4_096)
 def network_of(host: str) -> str:
     """An address as limits count it: of IPv6 the network, since a customer is given one as a whole."""
     try:

@@ -4,7 +4,6 @@ import re
 from collections.abc import Awaitable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from typing import Any, Final, Self
 
 from graphql import GraphQLError
@@ -21,6 +20,7 @@ from api.connections.http import RECEIVED, WhileConnected
 from api.graphql import event_streams, multipart, parameters, sse
 from api.graphql.negotiation import EVENTS, JSON, RESPONSE, Accepted, accepted
 from api.graphql.operations import answers, build_large_request, execute, failure, read_request
+from api.kept_results import kept
 from api.limits.bodies import CLOSE, read_body, read_received, wait_for_body
 from api.runtime import Runtime, runtime
 from db.identity.tokens import Identity
@@ -279,7 +279,7 @@ def _kind(headers: Mapping[str, str]) -> str | None:
     return _kind_of(headers.get("content-type", ""))
 
 
-@lru_cache(maxsize=256)
+@kept(256)
 def _kind_of(content_type: str) -> str | None:
     """A form, or JSON in UTF-8, under any of its names; other parameters of the media type are ignored. None: it is
     neither."""

@@ -1,7 +1,8 @@
 """Which media type answers a request, from its Accept header (RFC 9110, and GraphQL over HTTP)."""
 
 from dataclasses import dataclass
-from functools import lru_cache
+
+from api.kept_results import kept
 
 JSON = "application/json"
 RESPONSE = "application/graphql-response+json"
@@ -18,7 +19,7 @@ class Accepted:
     page: bool
 
 
-@lru_cache(maxsize=256)
+@kept(256)
 def accepted(header: str) -> Accepted:
     """No header, and `*/*`, mean application/json: clients that do not say get what has always been sent."""
     ranges = qualities(header) if header.strip() else {"*/*": 1.0}

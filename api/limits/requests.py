@@ -4,7 +4,6 @@ from collections import Counter
 from collections.abc import Hashable
 from contextlib import nullcontext
 from dataclasses import dataclass, field
-from functools import lru_cache
 
 import orjson
 from starlette.responses import Response
@@ -12,6 +11,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.middleware.proxy_headers import _TrustedHosts
 
 from api.connections.open_connections import network_of
+from api.kept_results import kept
 from schema.errors import RATE_LIMITED, Refused, refusal
 
 
@@ -61,7 +61,7 @@ class AddressLimit:
     def __init__(self, app: ASGIApp, limit: int, proxies: str) -> None:
         self.app = app
         self._limit = KeyedLimit(limit, "This address has {limit} requests running already: wait for one to end.")
-        self._is_proxy = lru_cache(maxsize=4_096)(_TrustedHosts(proxies).__contains__)
+        self._is_proxy = kept(4_096)(_TrustedHosts(proxies).__contains__)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":

@@ -4,7 +4,6 @@ import asyncio
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from functools import lru_cache
 from itertools import accumulate
 from math import inf
 from typing import Final
@@ -25,6 +24,7 @@ from prometheus_client.metrics_core import CounterMetricFamily, HistogramMetricF
 from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
 
+from api.kept_results import kept
 from api.observation.names import OTHER, OperationNames
 from api.observation.observer import CANCELED, OK
 from schema.enums import ErrorCode
@@ -199,7 +199,7 @@ class Metrics:
             return await asyncio.to_thread(encode, self.registry), media_type
 
 
-@lru_cache(maxsize=1_024)
+@kept(1_024)
 def _route(path: str) -> str:
     """The first part of a path, where it is one of ours."""
     first = path.partition("/")[2].partition("/")[0]

@@ -31,7 +31,7 @@ async def client(settings: Settings, database: Database) -> AsyncIterator[Client
         yield Client(url, await token(database), 60)
 
 
-async def refused(client: Client, **headers: str) -> str | None:
+async def refused(client: Client, **headers: str | bytes) -> str | None:
     answer = await client.post(QUERY, headers={name.replace("_", "-"): value for name, value in headers.items()})
     if answer.status_code == 200:
         assert answer.json() == {"data": {"hello": "hello world"}}
@@ -41,17 +41,22 @@ async def refused(client: Client, **headers: str) -> str | None:
 
 
 @pytest.mark.parametrize(
-    "host", ["evil.example", "evil.example:8000", "localhost.evil.example", "6.6.6.6", "", "[::2]"]
+    "host",
+    [
+        *("evil.example", "evil.example:8000", "localhost.evil.example", "6.6.6.6", "", "[::2]"),
+        *("localhost:@evil.example", "localhost:80@evil.example", "[::1]@evil.example", "[::1].evil.example"),
+        *("localhost:80/", "localhost:123456", "localhost..", "[]", b"localhost\xa0"),
+    ],
 )
 async def test_a_name_that_is_not_ours_is_refused_with_the_setting_that_would_allow_it(
-    client: Client, host: str
+    client: Client, host: str | bytes
 ) -> None:
     message = await refused(client, host=host)
     assert message is not None
     assert "LABELGRAPH_HOSTS" in message
 
 
-@pytest.mark.parametrize("host", ["localhost", "LOCALHOST:1", "127.0.0.1:9", "[::1]:80", "localhost."])
+@pytest.mark.parametrize("host", ["localhost", "LOCALHOST:1", "127.0.0.1:9", "[::1]:80", "localhost.", "localhost:"])
 async def test_this_machine_is_reached_by_its_own_names(client: Client, host: str) -> None:
     assert await refused(client, host=host) is None
 

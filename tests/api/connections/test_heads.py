@@ -110,3 +110,21 @@ async def test_a_bad_end_of_a_body_that_was_answered_closes(client: Client) -> N
         raw.writer.write(b"no number\r\n")
         async with asyncio.timeout(TIMEOUT):
             assert b"HTTP/1.1" not in await raw.reader.read()
+
+
+@pytest.mark.parametrize("first", [b"", b"2\r\n{}\r\n"])
+async def test_what_is_no_body_is_refused_and_not_asked_for(
+    client: Client, caplog: pytest.LogCaptureFixture, first: bytes
+) -> None:
+    """Nothing is written behind a refusal, which ends the connection."""
+    head = CHUNKED.replace(b"TOKEN", str(client.token).encode()).replace(b"Host:", b"Expect: 100-continue\r\nHost:")
+    async with raw_connection(client.url) as raw, raw_connection(client.url) as other, asyncio.timeout(TIMEOUT):
+        other.writer.write(post(client, query("{ hello }")))  # the token is known then: bodies are read at once
+        await other.reader.readuntil(b"}}")
+        raw.writer.write(head + first + b"no number\r\n")
+        answer = await raw.reader.read()
+        assert answer.startswith(b"HTTP/1.1 400")
+        assert b"100 Continue" not in answer
+        other.writer.write(GET)
+        assert b"HTTP/1.1 200" in await other.reader.readuntil(b'{"status":"ok"}')
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
