@@ -5,6 +5,7 @@ from collections.abc import Callable, MutableMapping
 from http import HTTPStatus
 from typing import Any, Final, cast
 
+from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 from starlette.requests import ClientDisconnect
 from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.flow_control import FlowControl
@@ -172,7 +173,7 @@ class HttpProtocol(LimitedConnection, HttpToolsProtocol):
         chunk = bytes(self._received[:size])
         del self._received[:size]
         self._idle_bytes += len(chunk)
-        super().data_received(chunk)
+        self._feed(chunk)
         if self._upgraded:
             protocol = self.transport.get_protocol()
             assert isinstance(protocol, WebSocketProtocol)
@@ -183,6 +184,35 @@ class HttpProtocol(LimitedConnection, HttpToolsProtocol):
             self._refuse(self._too_large())
         elif self._in_head and self._idle_bytes and self._timer is None and not self._answering:
             self._start_timer()  # for the rest of a head
+
+    def _feed(self, data: bytes) -> None:
+        self._unset_keepalive_if_required()
+        try:
+            self.parser.feed_data(data)
+        except HttpParserUpgrade as upgrade:
+            self._received[:0] = data[upgrade.args[0] :]
+            if self._should_upgrade():
+                self.handle_websocket_upgrade()
+            elif self.parser.get_method() == b"CONNECT":
+                self._refuse(HTTPStatus.BAD_REQUEST)
+            else:
+                self._parse_without_upgrade()
+        except HttpParserError:
+            self.logger.warning("Invalid HTTP request received.")
+            self.send_400_response("")
+
+    @property
+    def _ignores_upgrade(self) -> bool:
+        """Whether the request asks for another upgrade than to a WebSocket: it is answered as any other."""
+        return self.parser.should_upgrade() and not self._should_upgrade()
+
+    def _parse_without_upgrade(self) -> None:
+        """The head once more: with the upgrade in it the parser took the body for what follows the request."""
+        line = b"%b %b HTTP/%b\r\n" % (self.parser.get_method(), self.url, self.parser.get_http_version().encode())
+        headers = b"".join(b"%b: %b\r\n" % header for header in self.headers if header[0] != b"upgrade")
+        self.parser = HttpRequestParser(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn's
+        self._feed(line + headers + b"\r\n")
 
     def _too_large(self) -> HTTPStatus:
         is_url = self._in_head and len(self.url) > MAX_HEAD // 2
@@ -200,6 +230,8 @@ class HttpProtocol(LimitedConnection, HttpToolsProtocol):
         super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
+        if self._ignores_upgrade:
+            return
         self._stop_timer()
         self._in_head, self._idle_bytes, self._discarded = False, 0, 0
         # 0 where the length is not known. The parser has refused what is no number.
@@ -219,6 +251,8 @@ class HttpProtocol(LimitedConnection, HttpToolsProtocol):
         super().on_body(body)
 
     def on_message_complete(self) -> None:
+        if self._ignores_upgrade:
+            return
         self._stop_timer()
         self._in_head, self._received_whole, self._idle_bytes, self._body_left = True, True, 0, 0
         self.scope["state"][RECEIVED] = True

@@ -128,3 +128,26 @@ async def test_what_is_no_body_is_refused_and_not_asked_for(
         other.writer.write(GET)
         assert b"HTTP/1.1 200" in await other.reader.readuntil(b'{"status":"ok"}')
     assert not [record for record in caplog.records if record.levelname == "ERROR"]
+
+
+@pytest.mark.parametrize("upgrade", ["h2c", "h2c, websocket", "TLS/1.0"])
+async def test_an_upgrade_that_is_not_made_is_ignored(client: Client, upgrade: str) -> None:
+    """Java's client asks for HTTP/2 so. What follows is the request's body, and no other request."""
+    more = ("Connection: Upgrade, HTTP2-Settings", f"Upgrade: {upgrade}", "HTTP2-Settings: AAEAAEAA")
+    for text, status in ((query("{ hello }"), 200), (GET, 400), (b"", 400)):
+        sent = post(client, text, *more)
+        for cut in (0, len(sent) - len(text) - 1, len(sent) - 1):
+            async with raw_connection(client.url) as raw, asyncio.timeout(TIMEOUT):
+                raw.writer.write(sent[:cut])
+                await asyncio.sleep(0.01)
+                raw.writer.write(sent[cut:] + post(client, query("{ last: hello }"), "Connection: close"))
+                answers = await raw.reader.read()
+                assert [int(each[:3]) for each in answers.split(b"HTTP/1.1 ")[1:]] == [status, 200]
+                assert b'"last"' in answers
+
+
+async def test_a_tunnel_is_refused(client: Client) -> None:
+    async with raw_connection(client.url) as raw:
+        raw.writer.write(b"CONNECT localhost:80 HTTP/1.1\r\nHost: localhost:80\r\n\r\n" + GET)
+        assert await raw.status() == 400
+        await raw.closed()
