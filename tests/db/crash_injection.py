@@ -12,6 +12,8 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from db import jobs
 from db.errors import DomainError, StorageError
 from db.postgres.engine import Database
+from db.postgres.outages import DatabaseUnavailable
+from db.postgres.sql import connection_of
 from db.storage import Head, Page, Store, StoredObject, Stores
 from db.storage.locations import AllowedLocations
 from db.storage.objects import ALL, Scope
@@ -55,6 +57,30 @@ class CrashingDatabase:
             yield session
             self.crash_point.step()
         self.crash_point.step()
+
+
+async def empty_unlogged_tables(database: Database) -> None:
+    """As Postgres does when it crashes."""
+    async with database.writing() as session:
+        connection = await connection_of(session)
+        tables = await connection.fetchval(
+            "SELECT string_agg(oid::regclass::text, ', ') FROM pg_class"
+            " WHERE relpersistence = 'u' AND relkind = 'r' AND relnamespace = 'public'::regnamespace"
+        )
+        await connection.execute(f"TRUNCATE {tables}")
+
+
+class ForgettingDatabase(CrashingDatabase):
+    """A database whose Postgres crashes after a commit: unlogged tables are empty then, and the next connection is a
+    new one."""
+
+    @asynccontextmanager
+    async def writing(self) -> AsyncGenerator[AsyncSession, None]:
+        async with self.database.writing() as session:
+            yield session
+        self.crash_point.taken += 1
+        if self.crash_point.taken == self.crash_point.left:
+            await empty_unlogged_tables(self.database)
 
 
 class CrashingStore:
@@ -153,3 +179,21 @@ async def live(
     except Crash:
         return False
     return True
+
+
+async def live_on(database: Database, job_id: int, left: int, run: Callable[..., Awaitable[object]]) -> bool:
+    """The life of a worker with a job, and of the next one, while Postgres crashes after so many commits. Whether it
+    came to that. `run`: of a database and the job."""
+    forgetting: Any = ForgettingDatabase(database, CrashPoint(left))
+    for worker_database in (forgetting, database):
+        claim = await jobs.claim(worker_database, WORKER)
+        assert claim is not None
+        assert claim.id == job_id
+        try:
+            await run(worker_database, claim)
+        except DatabaseUnavailable:
+            await jobs.release(database, claim, refund_attempt=True)
+        else:
+            await jobs.finish(database, claim, "SUCCEEDED")
+            break
+    return bool(forgetting.crash_point.taken >= left)

@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Iterator
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,10 @@ from db import jobs
 from db.datasets import check
 from db.ingest import imports
 from db.postgres.engine import Database
+from db.storage import Stores
+from db.storage.locations import AllowedLocations
 from tests.db import crash_injection, dataset_fixture
-from tests.db.crash_injection import CrashPoint
+from tests.db.crash_injection import CrashPoint, empty_unlogged_tables, live_on
 from tests.db.dataset_fixture import image_bytes
 from tests.db.import_fixture import CAT, DOG, ImportFixture, counted
 
@@ -131,11 +134,24 @@ async def test_two_crashes_and_the_loss_of_the_staging_table_leave_no_trace(data
         await jobs.sweep(database)
         await live(importer, job_id, CrashPoint(second))
         if first % 2:
-            await importer.dataset.do("TRUNCATE import_line")
+            await empty_unlogged_tables(database)
         await jobs.sweep(database)
         await live(importer, job_id, CrashPoint())
         found = await state(importer, job_id)
         assert found == clean, f"after crashes at steps {first} and {second}"
+
+
+async def test_a_crash_of_postgres_that_the_worker_outlives_leaves_no_trace(database: Database, tmp_path: Path) -> None:
+    clean = await clean_run(database, tmp_path)
+    for commits in count(1):
+        importer = await prepared(database, tmp_path)
+        job_id = await importer.start(manifest(importer))
+        stores = Stores(AllowedLocations((importer.folder,)))
+        is_reached = await live_on(database, job_id, commits, partial(imports.run, stores=stores))
+        assert await state(importer, job_id) == clean, f"after a crash behind commit {commits}"
+        if not is_reached:
+            break
+    assert commits > 5
 
 
 def pairs(chance: random.Random) -> Iterator[tuple[int, int]]:

@@ -3,6 +3,7 @@
 import itertools
 import random
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from db.ingest.sync import listing, plan, stages
 from db.jobs.queue import MAX_ATTEMPTS
 from db.postgres.engine import Database
 from tests.db import dataset_fixture
-from tests.db.crash_injection import Crash, CrashPoint, crashing
+from tests.db.crash_injection import Crash, CrashPoint, crashing, empty_unlogged_tables, live_on
 from tests.db.dataset_fixture import WORKER, DatasetFixture, image_bytes
 
 RED, GREEN, BLUE, GREY = (image_bytes(color) for color in ("red", "green", "blue", "grey"))
@@ -108,6 +109,7 @@ async def state(dataset: DatasetFixture, job_id: int) -> dict[str, Any]:
         "left over": len(
             await dataset.rows(
                 "SELECT 1 FROM sync_item UNION ALL SELECT 1 FROM sync_object UNION ALL SELECT 1 FROM sync_sidecar"
+                " UNION ALL SELECT 1 FROM staging"
             )
         ),
     }
@@ -211,9 +213,40 @@ async def test_the_loss_of_the_staging_tables_leaves_no_trace(database: Database
         dataset = await prepared(database)
         job_id = await dataset.start()
         await live(dataset, job_id, CrashPoint(step))
-        await dataset.do("TRUNCATE sync_item, sync_object")
+        await empty_unlogged_tables(database)
         await recover(dataset, job_id)
         assert await state(dataset, job_id) == clean, f"after a crash at step {step}"
+
+
+async def without_sidecars(database: Database) -> DatasetFixture:
+    """What is unchanged is not staged then."""
+    dataset = await dataset_fixture.memory(database)
+    for name in ("a", "b", "c", "d", "kept0", "kept1", "moved", "z0", "z1"):
+        dataset.put(f"{name}.png", image_bytes(name_color(name)))
+    await dataset.sync()
+    await dataset.label_by_hand("moved.png", "cat")
+    dataset.move("moved.png", "0.png")
+    dataset.remove("kept1.png")
+    dataset.put("1.png", image_bytes("white"))
+    return dataset
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("prepare", [prepared, without_sidecars])
+async def test_a_crash_of_postgres_that_the_worker_outlives_leaves_no_trace(
+    database: Database, prepare: Prepare
+) -> None:
+    clean = await clean_run(database, prepare)
+    for commits in itertools.count(1):
+        dataset = await prepare(database)
+        job_id = await dataset.start()
+        is_reached = await live_on(database, job_id, commits, partial(sync.run, store=dataset.store))
+        found = await state(dataset, job_id)
+        found["warnings"] = [each for each in found["warnings"] if not each[1].startswith("Still not readable")]
+        assert found == clean, f"after a crash behind commit {commits}"
+        if not is_reached:
+            break
+    assert commits > 5
 
 
 async def test_a_job_that_kills_its_workers_at_one_place_is_given_up(database: Database) -> None:
@@ -268,7 +301,7 @@ async def test_a_dry_run_says_what_the_sync_does_wherever_it_crashes(database: D
         if await live(dataset, job_id, CrashPoint(step)):
             break
         if step % 2:
-            await dataset.do("TRUNCATE sync_item, sync_object")
+            await empty_unlogged_tables(database)
         await recover(dataset, job_id)
         assert await planned(dataset, job_id) == dry_run, f"after a crash at step {step}"
         assert await dataset.contents() == before

@@ -26,6 +26,7 @@ from db.ingest.imports.locations import ReadableLocations, location_of, missing
 from db.ingest.imports.options import Options
 from db.ingest.imports.records import NO_IMAGES, begin
 from db.ingest.merge import stage
+from db.ingest.staging import expect_staged
 from db.jobs import LONG_TIMEOUT, Batch, Claim, LabelWarning, in_batch
 from db.postgres import sql
 from db.postgres.engine import Database
@@ -225,6 +226,7 @@ async def _size(store: Store, name: str) -> int:
 async def _finish(batch: Batch, reading: Reading) -> None:
     """Give the images that lie elsewhere their paths, and each path to the first line that names it. From here on an
     import's checkpoint is the position of the last line that is done, and that of the last one there is."""
+    await expect_staged(batch, reading.job)
     await batch.execute_long("ANALYZE (SKIP_LOCKED) import_line")
     if reading.root is not None:
         await batch.execute_long(SQL.assign_paths, reading.job.id, len(reading.root))
@@ -239,9 +241,3 @@ async def _finish(batch: Batch, reading: Reading) -> None:
     batch.totals = {"scanned": reading.scanned, "skipped": reading.skipped + dropped}
     batch.checkpoint = {"format": reading.options.format, "position": 0, "last": reading.last}
     batch.progress = READ
-
-
-async def is_staged(database: Database, job: Claim) -> bool:
-    """Whether what was staged outlived a crash of Postgres, which empties unlogged tables."""
-    async with database.reading() as connection:
-        return bool(await sql.value(connection, SQL.is_staged, job_id=job.id))

@@ -12,6 +12,3 @@ WITH ranked AS (
     RETURNING r.position, r.path, r.first
 )
 SELECT position, path, first, count(*) OVER () AS dropped FROM gone ORDER BY position LIMIT 10000
-
--- name: is_staged
-SELECT EXISTS (SELECT FROM import_line WHERE job_id = :job_id)

@@ -29,6 +29,7 @@ from db.ingest.imports.locations import ReadableLocations
 from db.ingest.imports.named_labels import NamedLabels
 from db.ingest.imports.options import Options
 from db.ingest.merge import stage
+from db.ingest.staging import begin_staging, expect_staged
 from db.ingest.sync.rules import Rules
 from db.ingest.uploads import PartedUpload, parts
 from db.ingest.uploads.destinations import open_store
@@ -301,6 +302,7 @@ async def begin(batch: Batch, job: Claim) -> None:
     for statement in (SQL.clear, SQL.clear_label_warnings, SQL.clear_notices, SQL.clear_labels):
         await sql.run(batch.connection, statement, job_id=job.id)
     await sql.run(batch.connection, SQL.begin, job_id=job.id)
+    await begin_staging(batch, job)
 
 
 async def stage_passed_over(database: Database, job: Claim, files: SourceFiles) -> None:
@@ -341,6 +343,7 @@ async def _match(batch: Batch, staging: Staging) -> None:
     """Give each image the path that it has below the input path, and each path to the first that names it. From here on
     an import's checkpoint is the position of the last image that is done, and that of the last one there is."""
     job = staging.job
+    await expect_staged(batch, job)
     await batch.execute_long("ANALYZE (SKIP_LOCKED) import_line")
     for is_stem, key in KEYS.items():
         if is_stem not in staging.kinds:

@@ -24,10 +24,11 @@ from db.ingest.imports.label_files import LabelFiles
 from db.ingest.imports.locations import ReadableLocations
 from db.ingest.imports.named_labels import NamedLabels
 from db.ingest.imports.options import MANIFEST, Options
-from db.ingest.imports.reading import READ, is_staged, stage_manifest
+from db.ingest.imports.reading import READ, stage_manifest
 from db.ingest.imports.record_entries import RecordInspector
 from db.ingest.imports.records import opened_files, stage_passed_over, stage_records
 from db.ingest.merge import merge_all
+from db.ingest.staging import expect_staged, is_staged
 from db.ingest.uploads import parts
 from db.jobs import Batch, Claim, in_batch
 from db.postgres import sql
@@ -49,13 +50,13 @@ async def run(database: Database, job: Claim, stores: Stores, limits: ImageLimit
     options = Options(**job.arguments)
     async with database.reading() as connection:
         dataset = await sql.first(connection, SQL.dataset, id=job.dataset_id)
+        is_read = "last" in job.checkpoint and await is_staged(connection, job)
     if dataset is None:
         raise no_such_dataset()
     limits = replace(limits, formats=dataset["image_formats"])
     locations = await ReadableLocations.of(database, stores, options.dataset_ids)
     if options.format is None:
         options = replace(options, format=job.checkpoint.get("format"))
-    is_read = "last" in job.checkpoint and await is_staged(database, job)
     async with AsyncExitStack() as stack:
         stack.enter_context(temporary_space())
         opened = None
@@ -126,6 +127,7 @@ async def _merge(database: Database, job: Claim, options: Options, inspector: In
 
 async def _conclude(batch: Batch, job: Claim, options: Options, labels: Sequence[Notice]) -> None:
     """Say what only the end shows."""
+    await expect_staged(batch, job)
     for each in labels:
         batch.notice(each.kind, each.example, each.count)
     if not labels and await sql.value(batch.connection, SQL.changes_nothing, job_id=job.id):

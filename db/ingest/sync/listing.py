@@ -14,6 +14,7 @@ from db.formats.images import SUFFIXES
 from db.formats.names import is_storable
 from db.formats.paths import LENGTH, path_excerpt, suffix
 from db.formats.sidecars.pairing import image_keys, sidecar_keys
+from db.ingest.staging import begin_staging
 from db.ingest.sync.options import Options
 from db.ingest.sync.rules import Ignored, Reason, Rules
 from db.jobs import Batch, Claim, in_batch
@@ -232,6 +233,7 @@ async def _stage(database: Database, job: Claim, store: Store, listing: Listing,
     async def clear(batch: Batch) -> None:
         for table in STAGING:
             await batch.connection.execute(f"DELETE FROM {table} WHERE job_id = $1", job.id)
+        await begin_staging(batch, job)
 
     async def write(batch: Batch, found: Sequence[Found], warnings: Sequence[Warned]) -> None:
         compared = [each for each, reason in found if only_differences and reason is None]

@@ -15,6 +15,7 @@ import asyncpg
 
 from db.concurrency_limits import gather_or_cancel
 from db.errors import StorageError
+from db.ingest.staging import expect_staged
 from db.ingest.sync.listing import Listing
 from db.ingest.sync.options import Checkpoint, Options
 from db.ingest.sync.rules import EXAMPLES, Reason
@@ -34,6 +35,7 @@ async def plan(database: Database, job: Claim, listing: Listing, options: Option
     """Write down what is to be done, and reset the job's counters: nothing was done under this plan yet."""
 
     async def write(batch: Batch) -> Checkpoint:
+        await expect_staged(batch, job)
         await batch.connection.execute("ANALYZE (SKIP_LOCKED) sync_object")
         ignored = await _pair(batch, job, listing)
         await batch.execute_long(
@@ -72,12 +74,6 @@ async def _pair(batch: Batch, job: Claim, listing: Listing) -> int:
     records = [(job.id, *row) for row in ignored.rows()]
     await batch.connection.copy_records_to_table("ignored_files", records=records, columns=IGNORED_COLUMNS)
     return ignored.total
-
-
-async def is_there(database: Database, job: Claim, checkpoint: Checkpoint) -> bool:
-    """Whether the plan outlived a crash of Postgres, which empties unlogged tables."""
-    async with database.reading() as connection:
-        return checkpoint.items == 0 or bool(await connection.fetchval(SQL.is_there, job.id, checkpoint.items))
 
 
 async def confirm(database: Database, job: Claim, store: Store, checkpoint: Checkpoint) -> Checkpoint:

@@ -134,9 +134,6 @@ LEFT JOIN origin same ON same.old_size = d.size AND same.old_content = d.content
 -- name: count
 SELECT count(*) FILTER (WHERE action <> 'VANISHED') AS merges, count(*) AS items FROM sync_item WHERE job_id = $1
 
--- name: is_there
-SELECT true FROM sync_item WHERE job_id = $1 AND position = $2
-
 -- name: vanished
 SELECT position, path FROM sync_item WHERE job_id = $1 AND position > $2 ORDER BY position LIMIT $3
 

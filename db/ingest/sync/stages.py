@@ -13,11 +13,12 @@ from db.history.changes import lock_dataset, no_such_dataset, record
 from db.ingest.decide import Policy
 from db.ingest.entry import Entry, Listed
 from db.ingest.merge import merge_all
+from db.ingest.staging import expect_staged, is_staged
 from db.ingest.sync.entries import MAX_ANNOTATIONS, inspect
 from db.ingest.sync.listing import is_unchanged, list_objects
 from db.ingest.sync.moves import inspect_ahead, move
 from db.ingest.sync.options import LISTED, MERGED, USUAL_GUARD, Checkpoint, Guard, Options
-from db.ingest.sync.plan import confirm, is_there, plan
+from db.ingest.sync.plan import confirm, plan
 from db.ingest.sync.rules import Rules
 from db.jobs import LONG_TIMEOUT, MAX_EXAMPLES, Batch, Claim, in_batch
 from db.postgres import sql
@@ -60,7 +61,9 @@ async def _prepare(
     begins again: until now nothing was changed. If they never stay as they are, no sample gives its path to another."""
     for left in reversed(range(LISTINGS)):
         checkpoint = Checkpoint.read(job.checkpoint)
-        if checkpoint is None or not await is_there(database, job, checkpoint):
+        async with database.reading() as connection:
+            is_planned = checkpoint is not None and await is_staged(connection, job)
+        if checkpoint is None or not is_planned:
             listing = await list_objects(database, job, store, rules=rules, options=options)
             checkpoint = await plan(database, job, listing, options)
             job.report(progress=LISTED)
@@ -109,6 +112,7 @@ async def _merge(
 
 async def _remove(batch: Batch, *, job: Claim, options: Options) -> None:
     """Last stage: all that vanished is removed in one change, so that one undo brings it back."""
+    await expect_staged(batch, job)
     await lock_dataset(batch.session, job.dataset_id, None)
     samples = [row["id"] for row in await batch.connection.fetch(SQL.lock_vanished, job.id)]
     if samples and options.remove_missing:
@@ -123,6 +127,7 @@ async def _remove(batch: Batch, *, job: Claim, options: Options) -> None:
 
 async def _count_vanished(batch: Batch, *, job: Claim, options: Options) -> None:
     """Last stage of a dry run. Raises CONFLICT if the samples were not its alone to compare with."""
+    await expect_staged(batch, job)
     if await batch.connection.fetchval(SQL.was_overtaken, job.id, job.dataset_id):
         raise Conflict("A sync or an import has run since this dry run began; start another dry run.")
     if options.remove_missing:

@@ -26,6 +26,7 @@ WITHOUT_MODEL: Final = frozenset(
         "look_hash",
         "sample_past_unpublished",
         "source_deletion",
+        "staging",
         "sync_item",
         "sync_object",
         "sync_sidecar",

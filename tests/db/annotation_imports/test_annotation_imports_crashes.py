@@ -13,7 +13,7 @@ from db.ingest import imports
 from db.postgres.engine import Database
 from tests.db import crash_injection, dataset_fixture
 from tests.db.annotation_import_fixture import AnnotationImports, counted, pack
-from tests.db.crash_injection import CrashPoint
+from tests.db.crash_injection import CrashPoint, empty_unlogged_tables
 from tests.db.dataset_fixture import image_bytes
 
 FOLDERS = count()
@@ -136,7 +136,7 @@ async def test_a_dry_run_whose_staging_table_is_lost_counts_nothing_twice(databa
         importer = await prepared(database, tmp_path)
         job_id = await importer.start(importer.folder / "labels.jsonl", dry_run=True)
         await live(importer, job_id, CrashPoint(step))
-        await importer.dataset.do("TRUNCATE import_line")
+        await empty_unlogged_tables(database)
         await jobs.sweep(database)
         await live(importer, job_id, CrashPoint())
         assert await state(importer, job_id) == clean, f"after a crash at step {step}"
