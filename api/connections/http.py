@@ -14,6 +14,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from api.connections.connection import LimitedConnection
 from api.connections.websocket import WebSocketProtocol
 from api.request_ids import HEADER, identify
+from db.errors import REQUEST_ID
 
 MAX_HEAD: Final = 64 * 1024  # bytes of a request's line and headers, and of all that comes without being part of a body
 MAX_HEADERS: Final = 200  # of one request
@@ -198,6 +199,7 @@ class HttpProtocol(LimitedConnection, HttpToolsProtocol):
             else:
                 self._parse_without_upgrade()
         except HttpParserError:
+            REQUEST_ID.set("")  # of another request, which was before it, also on another connection
             self.logger.warning("Invalid HTTP request received.")
             self.send_400_response("")
 

@@ -11,6 +11,7 @@ import pytest
 
 from api.logs import JsonLines
 from api.request_ids import identify
+from tests.api.connections.raw_connection import GET, raw_connection
 from tests.api.graphql.test_websocket import opened
 from tests.client import Client
 
@@ -103,6 +104,15 @@ async def test_an_internal_error_and_its_line_in_the_log_name_the_request(client
     assert error["extensions"]["requestId"] == "mine"
     [line] = [line for line in lines(log) if error["extensions"]["reference"] in line["message"]]
     assert line["requestId"] == "mine"
+
+
+async def test_what_is_no_request_has_no_id_of_another(client: Client, log: io.StringIO) -> None:
+    async with raw_connection(client.url) as raw:
+        raw.writer.write(GET + b"no request\r\n\r\n")
+        assert await raw.status() == 200
+        await raw.closed()
+    [line] = [line for line in lines(log) if line["message"] == "Invalid HTTP request received."]
+    assert "requestId" not in line
 
 
 async def test_hostile_ids_never_reach_the_log(client: Client, log: io.StringIO) -> None:
