@@ -9,6 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 from typing import TypeVar
 
+from labelgraph_client.errors import CANCELED, LabelgraphError
+
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -42,23 +44,25 @@ async def in_a_task(items: AsyncGenerator[T, None]) -> AsyncGenerator[T, None]:
     A program that ends closes all generators at the same time, and one that is being closed cannot be closed by the one
     that reads from it. Tasks are canceled before that: then `items` ends from the inside.
     """
-    read: asyncio.Queue[tuple[T] | Exception | None] = asyncio.Queue(1)
+    read: asyncio.Queue[tuple[T] | BaseException | None] = asyncio.Queue()
 
     async def read_all() -> None:
-        try:
-            async with aclosing(items):
-                async for item in items:
-                    await read.put((item,))
-        except Exception as error:
-            await read.put(error)
-        else:
-            await read.put(None)
+        async with aclosing(items):
+            async for item in items:
+                read.put_nowait((item,))
+                await read.join()
+
+    def end(task: asyncio.Task[None]) -> None:
+        canceled = LabelgraphError("The task that reads this was canceled.", CANCELED)
+        read.put_nowait(canceled if task.cancelled() else task.exception())
 
     task = asyncio.create_task(read_all())
+    task.add_done_callback(end)
     try:
         while (found := await read.get()) is not None:
-            if isinstance(found, Exception):
+            if isinstance(found, BaseException):
                 raise found
+            read.task_done()
             yield found[0]
     finally:
         task.cancel()

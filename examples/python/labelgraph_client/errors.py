@@ -10,7 +10,7 @@ import httpx
 # Codes of the client itself; all others are the server's: see ErrorCode.
 UNREACHABLE: Final = "UNREACHABLE"  # no answer, or one of a proxy
 BAD_ANSWER: Final = "BAD_ANSWER"  # not from Labelgraph, or not whole
-CANCELED: Final = "CANCELED"  # the job was canceled
+CANCELED: Final = "CANCELED"  # the job was, or the task that reads events
 
 REQUEST_IN_PROGRESS: Final = "REQUEST_IN_PROGRESS"
 TEMPORARY: Final = (UNREACHABLE, "UNAVAILABLE", "RATE_LIMITED", REQUEST_IN_PROGRESS)

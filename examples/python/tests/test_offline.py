@@ -6,7 +6,7 @@ import tempfile
 import threading
 import time
 import unittest
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from unittest.mock import patch
@@ -27,7 +27,7 @@ from labelgraph_client import (
     UploadSamplesInput,
     cli,
 )
-from labelgraph_client.concurrency import map_async, map_threads
+from labelgraph_client.concurrency import in_a_task, map_async, map_threads
 from labelgraph_client.errors import Attempts
 from labelgraph_client.events import EventParser
 from labelgraph_client.files import images_in, packed, plan, target_of
@@ -292,6 +292,23 @@ class Concurrency(unittest.TestCase):
                 run()
             assert len(begun) < 50, begun
         assert map_threads(work, range(3), 4) == [0, 1, 2]
+
+    def test_what_a_task_reads_ends_with_an_error_when_somebody_else_cancels_the_task(self) -> None:
+        async def one_and_no_more() -> AsyncGenerator[int, None]:
+            yield 1
+            await asyncio.Event().wait()
+
+        async def read() -> None:
+            items = in_a_task(one_and_no_more())
+            assert await anext(items) == 1
+            for task in asyncio.all_tasks() - {asyncio.current_task()}:
+                task.cancel()
+            async with asyncio.timeout(30):
+                with self.assertRaises(LabelgraphError) as raised:
+                    await anext(items)
+            assert raised.exception.code == "CANCELED"
+
+        asyncio.run(read())
 
 
 class Files(unittest.TestCase):
