@@ -171,6 +171,7 @@ class HttpProtocol(LimitedConnection, HttpToolsProtocol):
         else:
             end = self._received.find(HEAD_END, 0, HEAD_CHUNK)
             size = HEAD_CHUNK if end < 0 else end + len(HEAD_END)
+        size = min(size, MAX_HEAD - self._idle_bytes)
         chunk = bytes(self._received[:size])
         del self._received[:size]
         self._idle_bytes += len(chunk)
@@ -181,7 +182,7 @@ class HttpProtocol(LimitedConnection, HttpToolsProtocol):
             protocol.data_received(bytes(self._received))
         elif self._refused:
             return
-        elif self._idle_bytes > MAX_HEAD:
+        elif self._idle_bytes >= MAX_HEAD:
             self._refuse(self._too_large())
         elif self._in_head and self._idle_bytes and self._timer is None and not self._answering:
             self._start_timer()  # for the rest of a head

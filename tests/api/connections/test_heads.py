@@ -35,10 +35,12 @@ async def test_a_head_that_never_ends_is_refused_and_closed(client: Client, what
         await sending
 
 
-async def test_a_large_head_is_taken(client: Client) -> None:
+@pytest.mark.parametrize(("more", "status"), [(0, 200), (1, 431), (5_000, 431)])
+async def test_a_head_of_64_kib_is_taken_and_a_larger_one_refused(client: Client, more: int, status: int) -> None:
+    head = UNFINISHED + b"X: %b\r\n\r\n"
     async with raw_connection(client.url) as raw:
-        raw.writer.write(UNFINISHED + b"X: " + b"a" * 60_000 + b"\r\n\r\n")
-        assert await raw.status() == 200
+        raw.writer.write(head % (b"a" * (64 * 1024 - len(head % b"") + more)))
+        assert await raw.status() == status
 
 
 async def test_a_body_of_many_small_chunks_is_taken(client: Client) -> None:
