@@ -4,139 +4,28 @@ import asyncio
 import errno
 import gc
 import io
-import itertools
 import os
-import threading
 import time
 import tracemalloc
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import httpx2
 import pytest
 from PIL import Image
 
 from api.files.disk_cache import DiskCache
-from api.settings import Limits, Settings
+from api.settings import Settings
 from db.formats.decoding import Decoders
 from db.identity import tokens, urls
-from db.identity.tokens import Identity
-from db.identity.urls import Links, Signer
+from db.identity.urls import Signer
 from db.postgres.engine import Database
-from db.postgres.sql import connection_of
-from db.storage import LocalStore
-from db.storage.disks import THREADS
+from tests.api.files.gallery import SECRET, Gallery, identified, image_bytes
 from tests.api.graphql.toy_schema import ToySchema
-from tests.api.running_server import RunningServer, opened
+from tests.api.running_server import RunningServer
 from tests.client import Client, serving, token
-from tests.conftest import Databases, Servers
-from tests.waiting import SERVER_TIMEOUTS, TIMEOUT, wait_until
-
-NUMBERS = itertools.count()
-SECRET = "the tests' secret"
-
-
-def image_bytes(kind: str = "JPEG", *, size: tuple[int, int] = (300, 200), orientation: int = 1) -> bytes:
-    image, out = Image.new("RGB", size, "teal"), io.BytesIO()
-    exif = Image.Exif()
-    exif[0x0112] = orientation
-    image.save(out, kind, **({"exif": exif} if kind in ("JPEG", "TIFF") else {}))
-    return out.getvalue()
-
-
-@dataclass(slots=True)
-class Gallery:
-    """A dataset of files, served."""
-
-    client: Client
-    database: Database
-    root: Path
-    dataset_id: int
-    links: Links
-
-    async def add(self, name: str, data: bytes, kind: str | None = "JPEG", *, width: int | None = None) -> int:
-        """A file as a sync would know it; its source's id."""
-        (self.root / name).parent.mkdir(parents=True, exist_ok=True)
-        (self.root / name).write_bytes(data)
-        stored = await LocalStore(self.root).stat(name)
-        assert stored is not None
-        async with self.database.writing() as session:
-            connection = await connection_of(session)
-            status = "PRESENT" if kind else "UNREADABLE"
-            return int(
-                await connection.fetchval(
-                    """INSERT INTO source (dataset_id, path, etag, size, modified_at, format, status, width)
-                    VALUES ($1, $2, md5($3::bytea), $4, $5, $6, $7, $8) RETURNING id""",
-                    self.dataset_id,
-                    name,
-                    data,
-                    len(data),
-                    stored.modified_at,
-                    kind,
-                    status,
-                    width,
-                )
-            )
-
-    async def get(self, path: str, **headers: str) -> httpx2.Response:
-        """Without a token: the URL is all that an `<img>` tag has."""
-        return await Client(self.client.url).request(
-            "GET", path, headers={k.replace("_", "-"): v for k, v in headers.items()}
-        )
-
-
-@pytest.fixture(scope="module")
-def server(servers: Servers, databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
-    folder = tmp_path_factory.mktemp("images").resolve()
-
-    def settings(url: str) -> Settings:
-        data = folder / "data"
-        return Settings(
-            database_url=url,
-            timeouts=SERVER_TIMEOUTS,
-            data_dir=data,
-            allowed_roots=(folder,),
-            secret=SECRET,
-            worker=False,
-            limits=Limits(image_side=20_000),
-        )
-
-    with opened(servers, databases, settings) as server:
-        yield server
-
-
-@pytest.fixture
-def database_url(server: RunningServer) -> str:
-    return server.database_url
-
-
-@pytest.fixture
-async def gallery(server: RunningServer, database: Database) -> Gallery:
-    number = next(NUMBERS)
-    root = server.settings.allowed_roots[0] / str(number)
-    root.mkdir()
-    text = await token(database, name=f"ann {number}")
-    async with database.writing() as session:
-        connection = await connection_of(session)
-        dataset_id = await connection.fetchval(
-            "INSERT INTO dataset (name, type, input_path, created_by) VALUES ($1, 'IMAGE_CLASSIFICATION', $2, 'ann')"
-            " RETURNING id",
-            f"d{number}",
-            str(root),
-        )
-    identity = await identified(database, text)
-    links = Signer(SECRET.encode(), 3_600).links("", identity.token_id, time.time())
-    return Gallery(Client(server.url, text), database, root, dataset_id, links)
-
-
-async def identified(database: Database, text: str) -> Identity:
-    async with database.reading() as connection:
-        identity = await tokens.verify(connection, text)
-    assert identity is not None
-    return identity
+from tests.waiting import SERVER_TIMEOUTS, wait_until
 
 
 @pytest.mark.parametrize(
@@ -416,77 +305,6 @@ async def test_a_file_that_was_replaced_is_not_cached_as_the_old_one(gallery: Ga
     response = await gallery.get(gallery.links.image(source))
     assert (response.status_code, response.headers["cache-control"]) == (200, "no-store")
     assert response.content == image_bytes(size=(30, 20))
-
-
-async def test_links_lead_nowhere(gallery: Gallery, tmp_path: Path) -> None:
-    source = await gallery.add("a.jpg", image_bytes())
-    secret = tmp_path / "secret"
-    secret.write_bytes(b"hunter2")
-    (gallery.root / "a.jpg").unlink()
-    (gallery.root / "a.jpg").symlink_to(secret)
-    response = await gallery.get(gallery.links.image(source))
-    assert response.status_code in (404, 503)
-    assert b"hunter2" not in response.content
-
-
-async def test_a_root_that_is_allowed_no_more_shows_nothing_and_says_which_setting_allows_it(
-    gallery: Gallery, server: RunningServer, tmp_path: Path
-) -> None:
-    source = await gallery.add("a.jpg", image_bytes())
-    async with serving(server.settings.with_changes(allowed_roots=(tmp_path / "other",)), ToySchema()) as url:
-        for link in (gallery.links.image(source), gallery.links.thumbnail(source, 64)):
-            response = await Client(url).request("GET", link)
-            assert (response.status_code, response.headers["content-type"]) == (404, "text/plain; charset=utf-8")
-            assert "--allow-root" in response.text
-            assert str(gallery.root) not in response.text
-
-
-# -- a disk that hangs ------------------------------------------------------------------------------------------------
-
-
-class HungOpen:
-    """`os.open` of one file name does not return until it is let."""
-
-    def __init__(self, name: str) -> None:
-        self.name, self.open = name, os.open
-        self.end = threading.Event()
-
-    def __call__(self, path: Any, *arguments: Any, **more: Any) -> int:
-        if str(path).endswith(self.name):
-            self.end.wait(TIMEOUT)
-        return self.open(path, *arguments, **more)
-
-
-@pytest.fixture
-def hung(monkeypatch: pytest.MonkeyPatch) -> Iterator[HungOpen]:
-    made = HungOpen("hung.jpg")
-    monkeypatch.setattr(os, "open", made)
-    yield made
-    made.end.set()
-
-
-@pytest.mark.parametrize("kind", ["image", "thumbnail"])
-async def test_a_file_whose_disk_hangs_is_503_and_holds_up_nothing_else(
-    gallery: Gallery, server: RunningServer, hung: HungOpen, kind: str
-) -> None:
-    hung.end.set()
-    source = await gallery.add("hung.jpg", image_bytes())
-    hung.end.clear()
-    path = gallery.links.image(source) if kind == "image" else gallery.links.thumbnail(source, 64)
-    settings = server.settings.with_changes(timeouts=SERVER_TIMEOUTS.with_changes(disk=0.2))
-    async with serving(settings, ToySchema()) as url:
-        client = Client(url, gallery.client.token)
-        waiting = await asyncio.gather(*(client.request("GET", path) for _ in range(3 * THREADS)))
-        assert {response.status_code for response in waiting} == {503}
-        assert {response.headers["retry-after"] for response in waiting} == {"2"}
-        assert (await client.request("GET", "/healthz")).status_code == 200  # while every thread of the disk waits
-        assert await client.execute("{ hello }") == {"hello": "hello world"}
-        hung.end.set()
-
-        async def answers() -> bool:
-            return (await client.request("GET", path)).status_code == 200
-
-        await wait_until(answers)
 
 
 async def test_a_secret_of_the_database_serves_all_its_servers(
