@@ -1,7 +1,7 @@
-"""Rows of figures, each compared with its twin, in rounds whose order alternates, printed and kept in a file.
+"""Rows of figures, each compared with its baseline, in rounds whose order alternates, printed and kept in a file.
 
-The ratio of a row is that of speeds: less than 1 is slower than the twin, whatever is measured. It is computed in each
-round, since what else the machine does then slows both sides.
+The ratio of a row is that of speeds: less than 1 is slower than the baseline, whatever is measured. It is computed in
+each round, since what else the machine does then slows both sides.
 """
 
 import json
@@ -48,15 +48,14 @@ Side = Callable[[], Awaitable[Measure]]
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A line of the table. `twin` is what it is compared with, called `baseline` there; `goal` is the ratio to reach.
-    `before` is done in each round before both sides, and not measured; `warm_up`: each side runs once before the first
-    round."""
+    """A line of the table. `baseline` is what it is compared with; `goal` is the ratio to reach. `before` is done in
+    each round before both sides, and not measured; `warm_up`: each side runs once before the first round."""
 
     name: str
     unit: Unit
     ours: Side
-    twin: Side
-    baseline: str = "by hand"
+    baseline: Side
+    baseline_name: str = "by hand"
     goal: float | None = None
     before: Callable[[], Awaitable[None]] | None = None
     warm_up: bool = False
@@ -65,9 +64,9 @@ class Row:
         if self.before is not None:
             await self.before()
         if ours_first:
-            return await self.ours(), await self.twin()
-        twin = await self.twin()
-        return await self.ours(), twin
+            return await self.ours(), await self.baseline()
+        baseline = await self.baseline()
+        return await self.ours(), baseline
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,22 +107,26 @@ class Bench:
                 await row.measure()
         rounds = [[await row.measure(ours_first=number % 2 == 0) for row in rows] for number in range(self.rounds)]
         for row, measures in zip(rows, zip(*rounds, strict=True), strict=True):
-            self._report(row, [ours for ours, _ in measures], [twin for _, twin in measures])
+            self._report(row, [ours for ours, _ in measures], [baseline for _, baseline in measures])
 
-    def _report(self, row: Row, ours: Sequence[Measure], twin: Sequence[Measure]) -> None:
-        ratio = Spread.of([one.speed / other.speed for one, other in zip(ours, twin, strict=True)])
-        figures, baseline = _figures(row.unit, ours), _figures(row.unit, twin)
+    def _report(self, row: Row, ours: Sequence[Measure], baseline: Sequence[Measure]) -> None:
+        ratio = Spread.of([one.speed / other.speed for one, other in zip(ours, baseline, strict=True)])
+        sides = our_figures, baseline_figures = _figures(row.unit, ours), _figures(row.unit, baseline)
         [first, *more] = (
-            (name, *(_text(side[name].median) if name in side else "–" for side in (figures, baseline)))
-            for name in dict.fromkeys([*figures, *baseline])
+            (name, *(_text(side[name].median) if name in side else "–" for side in sides))
+            for name in dict.fromkeys([*our_figures, *baseline_figures])
         )
         goal = "" if row.goal is None else f"≥ {row.goal:.2g}"
-        cells = (row.name, *first, row.baseline, f"{ratio.median:.2f}", f"{ratio.low:.2f}–{ratio.high:.2f}", goal)
+        cells = (row.name, *first, row.baseline_name, f"{ratio.median:.2f}", f"{ratio.low:.2f}–{ratio.high:.2f}", goal)
         print(
             f"| {' | '.join(cells)} | {', '.join(f'{name} {one} / {other}' for name, one, other in more)} |", flush=True
         )
-        what = {"benchmark": self.name, "row": row.name, "baseline": row.baseline, "goal": row.goal}
-        spreads = {"ratio": astuple(ratio), "ours": _tuples(figures), "twin": _tuples(baseline)}
+        what = {"benchmark": self.name, "row": row.name, "baseline": row.baseline_name, "goal": row.goal}
+        spreads = {
+            "ratio": astuple(ratio),
+            "ours": _tuples(our_figures),
+            "baseline_figures": _tuples(baseline_figures),
+        }
         how = {"rows": self.rows, "rounds": self.rounds, "load": os.getloadavg()[0], **self.facts}
         record = {"at": datetime.now(UTC).isoformat(timespec="seconds"), **what, **spreads, **how}
         with (self.data / HISTORY).open("a") as file:

@@ -126,16 +126,17 @@ async def test_rounds_alternate_and_a_ratio_is_one_of_speeds(
 
     bench = Bench("reads", 10, 3, 1.0, "", tmp_path, "", {"revision": "abc"})
     await bench.run(
-        Row("slower in two of three", "ms", side("ours", 10, 2, 4, 1), side("twin", 10, 1, 1, 2), before=before),
-        Row("the next", "1/s", side("next", 10, 1, 1, 1), side("its twin", 10, 2, 2, 2), goal=0.5),
+        Row("slower in two of three", "ms", side("ours", 10, 2, 4, 1), side("baseline", 10, 1, 1, 2), before=before),
+        Row("the next", "1/s", side("next", 10, 1, 1, 1), side("its baseline", 10, 2, 2, 2), goal=0.5),
     )
-    first, second = ["ours", "twin"], ["next", "its twin"]
+    first, second = ["ours", "baseline"], ["next", "its baseline"]
     back = [*reversed(first), *reversed(second)]
     assert [name for name in order if name != "before"] == [*first, *second, *back, *first, *second]
     assert order.index("before") == 0
     assert order.count("before") == 3
     one, other = records(tmp_path)
     assert one["ours"] == {"ms": [200.0, 150.0, 300.0], "CPU ms": [3.0, 3.0, 3.0]}
+    assert one["baseline_figures"] == {"ms": [100.0, 100.0, 150.0], "CPU ms": [3.0, 3.0, 3.0]}
     assert one["ratio"] == [0.5, 0.375, 1.25]
     assert (other["ratio"], other["goal"], other["revision"]) == ([2.0, 2.0, 2.0], 0.5, "abc")
     assert "| the next | 1/s | 10 | 5 | by hand | 2.00 | 2.00–2.00 | ≥ 0.5 | CPU ms 3 / 3 |" in capsys.readouterr().out
