@@ -134,7 +134,7 @@ def divide(strata: Mapping[Stratum, Units], ratios: Ratios, *, order: Order = _b
     most = {stratum: rest[stratum] - units.kept_eval for stratum, units in strata.items()}
     left = sum(count * stratum.size for stratum, count in rest.items())
     total = min(left, _rounded(samples * ratios.test)) if ratios.eval else left
-    test = _share(counts, ratios.test, total if ratios.test else 0, kept, most, order)
+    test = _share(counts, ratios.test, total, kept, most, order) if ratios.test else kept
     if ratios.eval and ratios.test:
         _Side(rest, test, kept, most, Counter(dict.fromkeys(needed, 1))).put_labels_on_both()
     return {each: Units(count, rest[each] - test[each], test[each]) for each, count in counts.items()}

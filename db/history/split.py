@@ -8,23 +8,28 @@ allows.
 
 import asyncio
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from math import isfinite
+from math import isfinite, sqrt
 from typing import Any, Final, Literal
 
 import asyncpg
+from sqlalchemy import delete
+from sqlmodel import col
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from db.errors import Conflict, Invalid
 from db.history.division import Impossible, Ratios, Stratum, Units, divide
 from db.postgres import sql
-from db.postgres.models import Version
+from db.postgres.models import Version, VersionEval
 
 SQL: Final = sql.load(__file__)
 SLACK: Final = Fraction(1, 10**9)  # of the sum of ratios: a third has no last digit
 UNITS: Final = {None: "samples", "DIRECTORY": "directories"}
+LABEL: Final = (1 << 21) - 1  # the bits of a label's id in the key of up to three
+EVERY: Final = "g"  # what all hashes are below
+MARGIN: Final = 16  # of 10,000,000 strata, one has fewer units below its limit than are drawn
 REMEDIES: Final = {None: "label more samples", "DIRECTORY": "label samples in more directories, leave `groupBy` out"}
 
 Grouping = Literal["DIRECTORY"]
@@ -90,15 +95,22 @@ async def write(
         samples = SQL.samples_since.format(labelled=labelled, aside=aside, kept=before)
     units = samples if split.group_by is None else SQL.directories.format(samples=samples)
 
-    rows = await sql.run(session, SQL.strata.format(units=units), **values)
+    rows: list[asyncpg.Record] = []
+    if split.group_by is None and kept is None:
+        rows = await sql.run(session, SQL.strata_by_keys.format(units=units), **values)
+    if not rows or any(row["key"] < 0 for row in rows):
+        rows = await sql.run(session, SQL.strata.format(units=units), **values)
     names = {row["label_id"]: row["name"] for row in await sql.run(session, SQL.label_names, version_id=version_id)}
     drawn, parts = await asyncio.to_thread(_drawn, rows, names, split)
     values |= drawn | {"seed": str(split.seed)}
     statement = SQL.drawn.format(units=units)
     if split.group_by is None:
-        await sql.run(session, SQL.write_samples.format(drawn=statement), **values)
+        statement = SQL.write_samples.format(drawn=statement)
     else:
-        await sql.run(session, SQL.write_directories.format(samples=samples, drawn=statement), **values)
+        statement = SQL.write_directories.format(samples=samples, drawn=statement)
+    if await sql.count(session, statement, **values) < parts[1] + parts[2]:  # too few were below a limit
+        await session.exec(delete(VersionEval).where(col(VersionEval.version_id) == version_id))
+        await sql.run(session, statement, **values | {"below": [EVERY] * len(drawn["below"])})
     if kept is not None:
         await sql.run(session, SQL.write_unlabelled.format(aside=aside), **values)
     return parts
@@ -113,10 +125,10 @@ def _drawn(
     # them: in that in which they were made.
     in_order = sorted(names) if split.is_plain else sorted(names, key=names.__getitem__)
     numbers = {label_id: number for number, label_id in enumerate(in_order)}
-    strata, labels = dict[Stratum, Units](), dict[Stratum, str]()
-    for label_ids, size, *units in rows:
-        stratum = Stratum(tuple(sorted([numbers[int(each)] for each in label_ids[1:-1].split(",")])), size)
-        strata[stratum], labels[stratum] = Units(*units), label_ids
+    strata, keys = dict[Stratum, Units](), dict[Stratum, tuple[int, str | None]]()
+    for key, label_ids, size, *units in rows:
+        stratum = Stratum(tuple(sorted([numbers[each] for each in _label_ids(key, label_ids)])), size)
+        strata[stratum], keys[stratum] = Units(*units), (key, label_ids)
 
     def order(stratum: Stratum) -> Any:
         if split.group_by is None:
@@ -133,12 +145,30 @@ def _drawn(
     evaluation = sum(stratum.size * part.kept_eval for stratum, part in drawn)
     test = sum(stratum.size * part.kept_test for stratum, part in drawn)
     values: dict[str, list[Any]] = {
-        "labels": [labels[stratum] for stratum, _ in drawn],
+        "keys": [keys[stratum][0] for stratum, _ in drawn],
+        "labels": [keys[stratum][1] for stratum, _ in drawn],
         "sizes": [stratum.size for stratum, _ in drawn],
         "evals": [part.kept_eval - strata[stratum].kept_eval for stratum, part in drawn],
         "tests": [part.kept_test - strata[stratum].kept_test for stratum, part in drawn],
     }
+    values["below"] = [
+        _limit(evals + tests, strata[stratum], in_order=split.keep_from is None)
+        for (stratum, _), evals, tests in zip(drawn, values["evals"], values["tests"], strict=True)
+    ]
     return values, (total - evaluation - test, evaluation, test)
+
+
+def _label_ids(key: int, text: str | None) -> Iterable[int]:
+    if text is not None:
+        return map(int, text[1:-1].split(","))
+    return filter(None, (key & LABEL, key >> 21 & LABEL, key >> 42))
+
+
+def _limit(drawn: int, units: Units, *, in_order: bool) -> str:
+    """In hexadecimal digits, as long as units are drawn `in_order` of their hashes: below it are almost certainly
+    enough of them, by Chernoff's bound, and rarely many more."""
+    enough = drawn + MARGIN + sqrt(MARGIN**2 + 2 * MARGIN * drawn) if drawn else 0
+    return f"{int(enough / units.number * 2**32):08x}" if in_order and enough < units.number else EVERY
 
 
 def _refusal(labels: list[str], split: Split) -> Conflict:

@@ -1,11 +1,11 @@
 -- name: labelled
--- The labelled samples of a revision.
+-- The labelled samples of a revision: the key of no labels is 0, and an index has it, but not the state.
 -- example: revision = 1
 SELECT id, path, label_ids, labels_key, usage FROM sample
-WHERE dataset_id = :dataset_id AND state = 'LABELED' AND since <= {revision}
+WHERE dataset_id = :dataset_id AND labels_key <> 0 AND since <= {revision}
 UNION ALL
 SELECT id, path, label_ids, labels_key, usage FROM sample_past_published
-WHERE dataset_id = :dataset_id AND state = 'LABELED' AND since <= {revision} AND until > {revision}
+WHERE dataset_id = :dataset_id AND labels_key <> 0 AND since <= {revision} AND until > {revision}
 
 -- name: aside
 -- What the kept version put aside; without a split, what its samples were for by themselves.
@@ -46,28 +46,38 @@ JOIN (SELECT name, array_agg(DISTINCT label_id ORDER BY label_id) AS labels
       FROM part, unnest(labels) label_id GROUP BY name) labels USING (name)
 
 -- name: strata
--- Up to three labels are in their key, or 0 where there are less.
 -- example: units = SELECT ARRAY[]::bigint[] AS labels, 0::bigint AS key, 1 AS size, '' AS kept
-SELECT coalesce(labels, array_remove(ARRAY[key & 2097151, key >> 21 & 2097151, key >> 42], 0))::text AS labels, size,
-       count(*) AS units, count(*) FILTER (WHERE kept = 'EVAL') AS kept_eval,
+SELECT key, labels::text AS labels, size, count(*) AS units, count(*) FILTER (WHERE kept = 'EVAL') AS kept_eval,
        count(*) FILTER (WHERE kept = 'TEST') AS kept_test
 FROM (SELECT key, CASE WHEN key < 0 THEN labels END AS labels, size, kept FROM ({units}) unit) unit
 GROUP BY key, labels, size
 
+-- name: strata_by_keys
+-- The same where no key is negative. Of samples, an index is all that is read.
+-- example: units = SELECT 0::bigint AS key, 1 AS size, '' AS kept
+SELECT key, NULL AS labels, size, count(*) AS units, count(*) FILTER (WHERE kept = 'EVAL') AS kept_eval,
+       count(*) FILTER (WHERE kept = 'TEST') AS kept_test
+FROM ({units}) unit GROUP BY key, size
+
 -- name: drawn
 -- What is put aside of each stratum: what was before, then the first units, in an order that the seed and their names
--- give; last those that were for training in the kept version.
+-- give; last those that were for training in the kept version. Only units whose hashes are below a limit are put in
+-- order.
 -- example: units = SELECT 1 AS id, '' AS name, ARRAY[]::bigint[] AS labels, 0::bigint AS key, 1 AS size, '' AS kept, false AS was_training
 SELECT id, name, coalesce(kept, CASE WHEN place <= evals THEN 'EVAL' ELSE 'TEST' END) AS usage
 FROM (SELECT id, name, kept, evals, tests,
-             row_number() OVER (PARTITION BY number, kept
-                                ORDER BY was_training, decode(md5(:seed || ':' || name), 'hex')) AS place
-      FROM ({units}) unit
-      JOIN (SELECT labels::bigint[] AS labels, labels_key(labels::bigint[]) AS key, size, evals, tests, number
-            FROM unnest(:labels::text[], :sizes::integer[], :evals::bigint[], :tests::bigint[]) WITH ORDINALITY
-                 AS given (labels, size, evals, tests, number) OFFSET 0) stratum
-          ON stratum.key = unit.key AND stratum.size = unit.size AND (unit.key >= 0 OR stratum.labels = unit.labels)
-     ) placed
+             row_number() OVER (PARTITION BY number, kept ORDER BY was_training, hash) AS place
+      FROM (SELECT id, name, kept, was_training, evals, tests, number, below,
+                   md5(:seed || ':' || name) COLLATE "C" AS hash
+            FROM ({units}) unit
+            JOIN (SELECT key, labels::bigint[] AS labels, size, evals, tests, below, number
+                  FROM unnest(:keys::bigint[], :labels::text[], :sizes::integer[], :evals::bigint[], :tests::bigint[],
+                              :below::text[]) WITH ORDINALITY
+                       AS given (key, labels, size, evals, tests, below, number) OFFSET 0) stratum
+                ON stratum.key = unit.key AND stratum.size = unit.size
+               AND (unit.key >= 0 OR stratum.labels = unit.labels)
+            OFFSET 0) hashed
+      WHERE kept IS NOT NULL OR hash < below) placed
 WHERE place <= evals + tests OR kept IS NOT NULL
 
 -- name: write_samples

@@ -10,6 +10,7 @@ import pytest
 
 from db.errors import Conflict
 from db.history import changes
+from db.history import split as split_of_versions
 from db.history.division import Impossible, Stratum, Units, divide
 from db.history.split import Split
 from db.history.transactions import write
@@ -175,6 +176,20 @@ async def test_a_split_is_that_of_the_model_in_any_order_of_insertion(database: 
                 assert want.items() <= kept.items()
             assert want.keys() <= kept.keys()
     assert known
+
+
+@pytest.mark.parametrize("margin", [0, 1, split_of_versions.MARGIN])
+async def test_a_split_is_exact_whether_or_not_enough_units_are_below_the_limits_of_strata(
+    database: Database, monkeypatch: pytest.MonkeyPatch, margin: int
+) -> None:
+    monkeypatch.setattr(split_of_versions, "MARGIN", margin)
+    paths = [f"{number}.jpg" for number in range(400)]
+    sets = (frozenset({"cat"}), frozenset({"dog", "eel"}), frozenset(NAMES[:4]), frozenset[str]())
+    labels = {path: sets[number % 7 % 4] for number, path in enumerate(paths)}
+    pets = await made(database, "pets", paths, NAMES)
+    await pets.label(labels)
+    for split in (Split(0.8, seed=1), Split(0.95, seed=2), Split(0.7, seed=3, test_ratio=0.1)):
+        assert await pets.aside(await pets.publish(split)) == expected(labels, split)
 
 
 async def test_of_a_version_without_a_split_the_usages_of_its_samples_are_kept(database: Database) -> None:
