@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import asyncpg
 import uvicorn
 import uvloop
 
@@ -102,7 +101,7 @@ async def _check_database(variable: str, url: str, settings: Settings) -> None:
     unusable = f"The database that {variable} names ({parts.hostname or 'a socket'}, {parts.path}) cannot be used"
     try:
         async with asyncio.timeout(seconds):
-            connection = await asyncpg.connect(engine.driver_url(url), statement_cache_size=0)
+            connection = await engine.open_connection(url, timeout=seconds, statement_cache_size=0)
     except TimeoutError as error:
         raise CommandError(f"{unusable}: it does not answer within {seconds:g} seconds.") from error
     except (*ANY_ERROR, ValueError) as error:

@@ -32,7 +32,8 @@ class BadSetting(CommandError):
 
 def _is_postgres(text: str) -> bool:
     url = urlsplit(text)
-    return url.scheme.partition("+")[0] in ("postgresql", "postgres") and (url.port is None or url.port > 0)
+    ports = [urlsplit(f"//{host}").port for host in url.netloc.rpartition("@")[2].split(",")]
+    return url.scheme.partition("+")[0] in ("postgresql", "postgres") and 0 not in ports
 
 
 def _is_http(text: str) -> bool:

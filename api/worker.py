@@ -36,7 +36,7 @@ from db.identity import urls
 from db.ingest import imports, sync, uploads
 from db.ingest.sync.options import Guard
 from db.jobs import Claim
-from db.postgres.engine import Database, driver_url
+from db.postgres.engine import Database, open_connection
 from db.postgres.models import Dataset
 from db.postgres.outages import DatabaseUnavailable, explain
 from db.storage import Stores, object_deletion
@@ -263,8 +263,8 @@ class Worker:
 
 @asynccontextmanager
 async def _connection(database: Database, settings: Settings) -> AsyncGenerator[asyncpg.Connection, None]:
-    url = driver_url(settings.listen_url or database.url)
-    connection = await asyncpg.connect(url, timeout=database.limits.connect, command_timeout=database.limits.write)
+    url, limits = settings.listen_url or database.url, database.limits
+    connection = await open_connection(url, timeout=limits.connect, command_timeout=limits.write)
     try:
         yield connection
     finally:

@@ -44,6 +44,7 @@ ROUTES: Final = frozenset(
         "readyz",
         "schema.graphql",
         "thumbnails",
+        "ui",
         "uploads",
     }
 )

@@ -22,7 +22,7 @@ from db.history.transactions import write
 from db.ingest.sync.listing import Listing
 from db.ingest.sync.rules import Rules
 from db.postgres import sql
-from db.postgres.engine import Database, opener
+from db.postgres.engine import Database, open_connection
 from db.storage import Store
 from db.storage.object_deletion import OpenStore
 
@@ -57,7 +57,7 @@ async def check(database: Database, open_store: OpenStore, *, repair: bool = Fal
 
     Safe while others write. Memory does not grow with the datasets: their listings are in a temporary table.
     """
-    connection = await opener(database.url)()
+    connection = await open_connection(database.url)
     try:
         for statement in ("SET statement_timeout = 0", SQL.listed_table, SQL.suspect_table):
             await sql.run(connection, statement)

@@ -10,7 +10,7 @@ from typing import Final
 import asyncpg
 
 from db.postgres import sql
-from db.postgres.engine import Database, driver_url
+from db.postgres.engine import Database, open_connection
 from db.postgres.pgvector import IS_ENABLED
 
 SQL: Final = sql.load(__file__)
@@ -31,7 +31,7 @@ async def sweep(database: Database, url: str, *, many: int = MANY) -> int:
         due = await sql.run(connection, SQL.due, many=many)
     if not due:
         return 0
-    connection = await asyncpg.connect(driver_url(url), statement_cache_size=0)
+    connection = await open_connection(url, statement_cache_size=0)
     try:
         if not await connection.fetchval("SELECT pg_try_advisory_lock($1)", BUILDING):
             return 0

@@ -20,7 +20,7 @@ from db.formats.decoding import Decoders
 from db.formats.images import UnreadableImage
 from db.history.changes import lock_dataset
 from db.postgres import sql
-from db.postgres.engine import Database, driver_url
+from db.postgres.engine import Database, open_connection
 from db.storage import Store
 from db.storage.object_deletion import OpenStore
 
@@ -54,7 +54,7 @@ class LookHasher:
         due = [row for row in datasets if self._is_due(row["id"], row["revision"])]
         if not due:
             return 0
-        connection = await asyncpg.connect(driver_url(self.url), statement_cache_size=0)
+        connection = await open_connection(self.url, statement_cache_size=0)
         try:
             if not await connection.fetchval("SELECT pg_try_advisory_lock($1)", HASHING):
                 return 0

@@ -13,12 +13,10 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
-import asyncpg
-
 from db.concurrency_limits import LoopThrottle, SharedReads, wait_for_event
 from db.jobs.queue import CHANNEL, notify
 from db.postgres import sql
-from db.postgres.engine import Database, driver_url
+from db.postgres.engine import Database, open_connection
 
 log = logging.getLogger(__name__)
 
@@ -149,7 +147,7 @@ class Events:
         while True:
             lost = asyncio.Event()
             try:
-                connection = await asyncpg.connect(driver_url(url), timeout=self.database.limits.connect)
+                connection = await open_connection(url, timeout=self.database.limits.connect)
                 try:
                     connection.add_termination_listener(lambda _, lost=lost: lost.set())
                     await connection.add_listener(CHANNEL, lambda *arguments: self.on_notification(str(arguments[-1])))

@@ -17,7 +17,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from db.errors import Defect, DomainError
 from db.jobs.queue import FOREGROUND, notify
 from db.postgres import sql
-from db.postgres.engine import Database, driver_url
+from db.postgres.engine import Database, open_connection
 from db.postgres.readers import GRACE
 
 SQL: Final = sql.load(__file__, "jobs.sql")
@@ -91,8 +91,7 @@ class ForegroundJob:
         """Behind a pooler, too, where only a transaction stays on one connection."""
         if self._connection is None or self._connection.is_closed():
             timeout = self.database.limits.connect
-            url = driver_url(self.database.url)
-            self._connection = await asyncpg.connect(url, timeout=timeout, statement_cache_size=0)
+            self._connection = await open_connection(self.database.url, timeout=timeout, statement_cache_size=0)
         async with self._connection.transaction():
             row = await sql.first(self._connection, statement, **values)
             if row is not None:

@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db.errors import Conflict, Invalid
 from db.postgres import migrations, pgvector, sql
-from db.postgres.engine import driver_url, single_transaction
+from db.postgres.engine import open_connection, single_transaction
 
 SQL: Final = sql.load(__file__)
 FORMAT: Final = 1
@@ -59,7 +59,7 @@ class Summary:
 
 async def write(url: str, file: BinaryIO) -> Summary:
     """Write a backup of the database at one moment, while others use it. The file need not be seekable."""
-    connection = await asyncpg.connect(driver_url(url), statement_cache_size=0)
+    connection = await open_connection(url, statement_cache_size=0)
     try:
         async with connection.transaction(isolation="repeatable_read", readonly=True):
             await connection.execute(SETTINGS)

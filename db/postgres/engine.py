@@ -10,14 +10,14 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, nullcontext
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Final, TypeVar, cast
+from urllib.parse import urlsplit
 
 import asyncpg
 from sqlalchemy import Connection, event
-from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool, QueuePool
@@ -26,9 +26,9 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from db.concurrency_limits import Batches, ConcurrencyLimit, Slot
 from db.errors import DomainError
 from db.postgres import sql
-from db.postgres.outages import ANY_ERROR, DatabaseUnavailable, Outages, explain, is_rolled_back
+from db.postgres.outages import ANY_ERROR, DRIVER_ERRORS, DatabaseUnavailable, Outages, explain, is_rolled_back
 from db.postgres.readers import GRACE, READ, Readers, Reading, StatementObserver
-from db.postgres.standbys import POSITION, Client, Positions, Primary, Server, Standby, Standbys, with_position
+from db.postgres.standbys import REPLAYED, Client, Positions, Primary, Server, Standby, Standbys, with_position
 
 T = TypeVar("T")
 DIALECT = "postgresql+asyncpg://"
@@ -72,7 +72,7 @@ class Probe:
         async def connect() -> bool:
             try:
                 async with asyncio.timeout(GRACE):
-                    connection = await asyncpg.connect(driver_url(self.url), statement_cache_size=0)
+                    connection = await open_connection(self.url, timeout=GRACE, statement_cache_size=0)
             except ANY_ERROR:
                 return False
             connection.terminate()
@@ -154,7 +154,7 @@ class Database:
         try:
             async with _reading(standby.readers, self.limits) as connection:
                 if standby.position < position:
-                    standby.position = await connection.fetchval(f"SELECT {POSITION}")
+                    standby.position = await connection.fetchval(REPLAYED)
                 if standby.position < position:
                     return None
                 return await connection.fetchrow(text, *arguments)
@@ -288,7 +288,8 @@ async def _open_readers(url: str, limits: Limits, statements: StatementObserver 
         """A reader changes nothing that asyncpg's RESET ALL would have to undo, at a round trip for every read."""
 
     pool = await asyncpg.create_pool(
-        driver_url(url),
+        url,
+        connect=cast(Any, open_connection),
         min_size=0,
         max_size=limits.readers,
         timeout=limits.connect,
@@ -306,11 +307,14 @@ def _standbys(
 ) -> Standbys:
     def server(at: str) -> Server:
         parameters = _startup_parameters(limits, read_only=True)
-        return Server(partial(opener(at), statement_cache_size=0, server_settings=parameters), limits.pooled)
+        connect = partial(
+            open_connection, at, timeout=limits.connect, statement_cache_size=0, server_settings=parameters
+        )
+        return Server(connect, limits.pooled)
 
     def standby(number: int, at: str) -> Standby:
-        parsed = make_url(at)
-        name = f"{number} ({parsed.host or 'a socket'}, {parsed.database})"
+        parts = urlsplit(at)
+        name = f"{number} ({parts.hostname or 'a socket'}, {parts.path.removeprefix('/')})"
         return Standby(name, server(at), limits.connect, lambda: _open_readers(at, limits, statements))
 
     found = tuple(standby(number, at) for number, at in enumerate(urls, 1))
@@ -334,7 +338,7 @@ def opener(
     """Opens connections for SQLAlchemy, which would read the URL differently (`sslmode`, several hosts)."""
 
     async def opened(**arguments: Any) -> asyncpg.Connection:
-        connection: asyncpg.Connection = await asyncpg.connect(driver_url(url), **arguments)
+        connection = await open_connection(url, **arguments)
         if init is not None:
             await init(connection)
         return connection
@@ -370,9 +374,22 @@ def _observe_orm(engine: AsyncEngine, statements: StatementObserver) -> None:
             statements.add_statement(context.statement or "", seconds, context.original_exception)
 
 
+async def open_connection(url: str, *, timeout: float = 60, **arguments: Any) -> asyncpg.Connection:
+    """Where the URL names several hosts, to the first that answers and is as it says. Each has its share of the
+    seconds: asyncpg itself has all of them wait for one that says nothing."""
+    parts = urlsplit(driver_url(url))
+    user, at, hosts = parts.netloc.rpartition("@")
+    *others, last = [parts._replace(netloc=f"{user}{at}{host}").geturl() for host in hosts.split(",")]
+    arguments["timeout"] = timeout / (len(others) + 1)
+    for other in others:
+        with suppress(*DRIVER_ERRORS, asyncpg.CannotConnectNowError):
+            return await asyncpg.connect(other, **arguments)
+    return await asyncpg.connect(last, **arguments)
+
+
 def driver_url(url: str) -> str:
     """The URL as asyncpg itself takes it, whatever SQLAlchemy driver name it came with."""
-    return make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
+    return f"postgresql://{url.partition('://')[2]}"
 
 
 def _test_before_use(engine: AsyncEngine, seconds: float) -> None:

@@ -12,7 +12,7 @@ import asyncpg
 
 from db.errors import DomainError
 from db.postgres import sql
-from db.postgres.engine import driver_url
+from db.postgres.engine import open_connection
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +45,7 @@ class WithoutEmbeddings(DomainError):
 
 async def enable(url: str) -> bool:
     """Make what needs pgvector, if Postgres has that and the role may. Whether embeddings can be stored then."""
-    connection = await asyncpg.connect(driver_url(url), statement_cache_size=0)
+    connection = await open_connection(url, statement_cache_size=0)
     try:
         return await enable_on(connection)
     finally:

@@ -26,9 +26,12 @@ CLIENTS: Final = 4_096  # two clients whose numbers are so far apart share a pos
 POSITION: Final = (
     "CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_insert_lsn() END AS position"
 )
+# Of a standby. One that was promoted stays where it was: what it writes itself is none of the primary's log.
+REPLAYED: Final = "SELECT coalesce(pg_last_wal_replay_lsn(), '0/0')"
 # Of a server: which data it has, as another cluster's positions mean nothing here.
 IDENTITY: Final = "SELECT system_identifier, current_database() FROM pg_control_system()"
 STATE: Final = f"SELECT pg_is_in_recovery() AS is_standby, {POSITION}"
+NOT_YET: Final = "it was not seen to follow the primary yet"
 
 Connect = Callable[[], Awaitable[asyncpg.Connection]]
 LOST: Final = (*ANY_ERROR, TimeoutError)
@@ -138,7 +141,7 @@ class Standby:
     reads: int = 0  # that run
     lag: float = inf  # seconds by which it is behind the primary, or more
     _aim: tuple[int, float] | None = None  # a position of the primary, and when it was there
-    _reason: str | None = "it was not reached yet"  # why it is left out
+    _reason: str | None = NOT_YET  # why it is left out
 
     async def watch(self, primary: Primary, max_lag: float) -> None:
         """Look at it again and again. Ends when it is canceled."""
@@ -153,7 +156,8 @@ class Standby:
                         async with asyncio.timeout(self.silence):
                             state = await self.server.ask(connection, STATE)
                         self.position = state["position"]
-                        await self._judge(state["is_standby"] and identity == primary.identity, max_lag)
+                        if primary.identity is not None:  # it has answered
+                            await self._judge(state["is_standby"] and identity == primary.identity, max_lag)
                         await asyncio.sleep(INTERVAL)
                 finally:
                     connection.terminate()
@@ -177,6 +181,8 @@ class Standby:
     async def _judge(self, is_ours: bool, max_lag: float) -> None:
         if not is_ours:
             self._leave_out("it is no standby of the primary")
+        elif self.lag == inf:
+            self._leave_out(NOT_YET)
         elif self.lag > max_lag:
             self._leave_out(f"it is more than {max_lag:g} seconds behind the primary")
         else:

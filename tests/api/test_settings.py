@@ -105,6 +105,19 @@ def test_the_text_of_a_secret_is_not_repeated(monkeypatch: pytest.MonkeyPatch, n
     assert raised.value.__suppress_context__
 
 
+@pytest.mark.parametrize("hosts", ["db", "a,b:5433", "a:5432,b:5433", "[::1]:5432,b", "", "%2Frun%2Fpostgresql,b:1"])
+def test_a_url_may_name_several_hosts_of_postgres(monkeypatch: pytest.MonkeyPatch, hosts: str) -> None:
+    url = f"postgresql://me:secret@{hosts}/labels?target_session_attrs=read-write"
+    settings = from_environment(monkeypatch, {"DATABASE_URL": url, "LABELGRAPH_READ_URLS": f"{url} {url}"})
+    assert (settings.database_url, settings.read_urls) == (url, (url, url))
+
+
+@pytest.mark.parametrize("hosts", ["a:0", "a,b:x", "a:5432,b:0", "a:5432,b:70000"])
+def test_each_port_of_postgres_is_checked(monkeypatch: pytest.MonkeyPatch, hosts: str) -> None:
+    with pytest.raises(BadSetting, match=r"^LABELGRAPH_READ_URLS cannot be understood"):
+        from_environment(monkeypatch, {"LABELGRAPH_READ_URLS": f"postgresql://{hosts}/labels"})
+
+
 @pytest.mark.parametrize("hosts", ["*", "labels.lan, 192.168.1.20:8000,[::1]:8000", "under_score"])
 def test_names_of_hosts_are_taken_with_and_without_a_port(monkeypatch: pytest.MonkeyPatch, hosts: str) -> None:
     settings = from_environment(monkeypatch, {"LABELGRAPH_HOSTS": hosts})

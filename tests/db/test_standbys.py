@@ -8,6 +8,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
 from functools import partial
 from math import inf
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,7 +18,7 @@ from db.postgres.engine import Database
 from db.postgres.standbys import CLIENTS, UNKNOWN, Positions, Server, Standby, Standbys
 from tests.conftest import execute
 from tests.pgbouncer import PROGRAM, pgbouncer
-from tests.standby import Pair, pair
+from tests.standby import Pair, PostgresServer, pair
 from tests.waiting import LIMITS, TIMEOUT, wait_until
 
 ANN, BOB, CARL = 1, 2, 3
@@ -173,6 +174,36 @@ async def test_what_is_no_standby_of_the_primary_is_not_read(servers: Pair) -> N
         *others, last = standbys(database).all
         await wait_until(lambda: last.is_well and all(standby.position for standby in others[:2]))
         assert [standby.is_well for standby in others] == [False, False, False]
+
+
+@pytest.fixture
+def promoted(tmp_path: Path) -> Iterator[Pair]:
+    """Of which the standby is going to be promoted."""
+    with pair(tmp_path) as servers:
+        asyncio.run(execute(servers.primary.url, "CREATE TABLE written (number int)"))
+        yield servers
+
+
+async def test_a_standby_that_is_promoted_has_no_more_of_the_primary_than_before(promoted: Pair) -> None:
+    """Its own log goes on from there: soon it has passed positions of the primary, without what was written there."""
+    primary, other = promoted.primary, promoted.standby
+    async with engine.connect(primary.url, replace(LIMITS, lag=TIMEOUT), standbys=[other.url]) as database:
+        await wait_until(lambda: is_in_use(database))
+        for statement in ("ALTER SYSTEM SET primary_conninfo = ''", "SELECT pg_reload_conf()"):
+            await execute(other.url, statement)
+        await wait_until(lambda: is_alone(primary))
+        await write(database, ANN, 1)
+        for statement in ("SELECT pg_promote()", "CREATE TABLE own AS SELECT generate_series(1, 99)"):
+            await execute(other.url, statement)
+        [standby] = standbys(database).all
+        assert await other.value("SELECT pg_current_wal_insert_lsn()") > standbys(database).positions.of(ANN)
+        await wait_until(lambda: not standby.is_well)
+        standby.is_well, standby.position = True, 0  # as it was until it was looked at
+        assert await read(database, ANN) == 1
+
+
+async def is_alone(primary: PostgresServer) -> bool:
+    return bool(await primary.value("SELECT count(*) = 0 FROM pg_stat_replication"))
 
 
 async def test_a_read_that_replay_cancels_is_repeated_on_the_primary(database: Database, servers: Pair) -> None:

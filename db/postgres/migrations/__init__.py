@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 from sqlalchemy.util import await_only
 
 from db.errors import DomainError
-from db.postgres.engine import Database, driver_url
+from db.postgres.engine import Database, open_connection
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -85,7 +85,7 @@ async def current(database: Database) -> str | None:
 
 async def _revision(url: str) -> str | None:
     """The same of the database at a URL."""
-    connection = await asyncpg.connect(driver_url(url), statement_cache_size=0)
+    connection = await open_connection(url, statement_cache_size=0)
     try:
         revision: str | None = await connection.fetchval(REVISION)
     except asyncpg.UndefinedTableError:

@@ -8,9 +8,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from starlette.routing import Route, WebSocketRoute
 
 from api import worker
+from api.app import create_app
 from api.command_errors import CommandError
+from api.observation.metrics import ROUTES
 from api.observation.names import MAX_NAMES, OTHER, SHARE
 from api.observation.observer import observing
 from api.settings import Settings
@@ -69,6 +72,12 @@ async def test_a_dataset_from_its_sync_to_its_thumbnails(
     assert {
         name for name in shown if not name.startswith(("process_", "python_")) and f"`{name}`" not in guide
     } == set()
+
+
+def test_each_route_is_counted_under_its_own_name() -> None:
+    app = create_app(Settings(database_url=NO_DATABASE))
+    paths = {route.path for route in app.routes if isinstance(route, Route | WebSocketRoute)}
+    assert {path.split("/")[1] for path in paths} - {""} == ROUTES
 
 
 async def test_what_is_not_answered_is_counted_by_its_code(client: Client, prometheus: Prometheus) -> None:
