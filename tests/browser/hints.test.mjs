@@ -1,5 +1,7 @@
 /** What the page says before something is done: which image it is about, which key works, what may be typed. */
 import assert from "node:assert/strict";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { after, before, test } from "node:test";
 
 import { makeDataset, request } from "../clients/api.mjs";
@@ -133,20 +135,29 @@ test(
 );
 
 test(
-  "an empty dataset says that images are being added, and offers a sync only where none runs",
+  "an empty dataset says that images are being added and by what, and offers a sync only where nothing runs",
   browser.used(async () => {
     const own = await startServer(process.env.LABELGRAPH_CLIENTS_PYTHON, { name: "waiting", options: ["--no-worker"] });
     try {
       const to = { url: `${own.url}/graphql`, token: own.token };
-      const create = "mutation ($input: CreateDatasetInput!) { createDataset(input: $input) { job { id } } }";
+      const create = "mutation ($input: CreateDatasetInput!) { createDataset(input: $input) { dataset { id } job { id } } }";
       const { createDataset } = await request(create, { input: { name: "empty", inputPath: own.images } }, to);
       const page = await browser.open(own.url, { dataset: "empty", token: own.token });
       await page.getByText("Images are being added. They appear here.").waitFor();
       await page.getByRole("status").getByText("Waiting").waitFor();
       await picture(page, "empty-waiting");
+      await page.getByRole("button", { name: "Syncing", exact: true }).waitFor();
       const cancel = "mutation ($id: ID!) { cancelJob(input: { jobId: $id }) { job { status } } }";
       await request(cancel, { id: createDataset.job.id }, to);
       await page.getByText("There are no images yet. Drop some here, or sync the folder.").waitFor();
+      const load = "mutation ($input: ImportManifestInput!) { importManifest(input: $input) { job { id } } }";
+      const input = { datasetId: createDataset.dataset.id, path: join(own.images, "V001.manifest") };
+      writeFileSync(input.path, "");
+      await request(load, { input }, to);
+      const importing = page.getByRole("button", { name: "Importing", exact: true });
+      assert.match(await importing.getAttribute("title"), /^An import is running/);
+      const chinese = await browser.open(own.url, { dataset: "empty", token: own.token, locale: "zh-CN" });
+      await chinese.getByRole("button", { name: "导入中", exact: true }).waitFor();
     } finally {
       await own.stop();
     }

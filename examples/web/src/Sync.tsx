@@ -12,24 +12,25 @@ import {
 import { Action } from "./parts";
 import { connection } from "./session";
 import { Store, useStore } from "./store";
-import { useWorkspace } from "./workspace";
+import { activeKind, useWorkspace } from "./workspace";
 
 /** The sync that was started here. A short one ends before the page hears that it runs. */
 const started = new Store<string | null>(null);
 
 export function SyncButton() {
   const { dataset, mutate, text } = useWorkspace();
+  const active = activeKind(dataset);
   const start = async () => {
     const answer = await mutate(SyncDatasetDocument, { input: { datasetId: dataset.id } });
     if (answer?.syncDataset) started.set(answer.syncDataset.job.id);
   };
   return (
     <Action
-      may={dataset.viewerCan.sync && !dataset.activeJob}
-      reason={dataset.activeJob ? text.busy : undefined}
+      may={dataset.viewerCan.sync && !active}
+      reason={active ? text.busy[active] : undefined}
       onClick={() => void start()}
     >
-      {dataset.activeJob ? text.syncing : text.sync}
+      {active ? text.active[active] : text.sync}
     </Action>
   );
 }
@@ -40,7 +41,7 @@ export function SyncProgress() {
   const [job, setJob] = useState<SyncFragment | null>(null);
   const [isDetailed, setDetailed] = useState(false);
   const mine = useStore(started);
-  const followed = dataset.activeJob?.id ?? mine;
+  const followed = activeKind(dataset) === "SyncJob" ? dataset.activeJob?.id : mine;
   const reached = useStore(connection);
   useEffect(() => {
     if (!followed || reached === "lost") return undefined;
@@ -98,7 +99,7 @@ export function SyncProgress() {
           </button>
         )}
       </span>
-      {isRunning && <progress aria-label={text.syncing} {...(job.progress === null ? {} : { value: job.progress })} />}
+      {isRunning && <progress aria-label={text.active.SyncJob} {...(job.progress === null ? {} : { value: job.progress })} />}
       {isDetailed && ended && (
         <ul className="details">
           {ended.warnings.nodes.map((warning) => (

@@ -13,7 +13,7 @@ import {
   type VersionsQuery,
 } from "./gql/graphql";
 import { Action, Chip, Dialog } from "./parts";
-import { type Label, useWorkspace } from "./workspace";
+import { activeKind, type Label, useWorkspace } from "./workspace";
 
 type Version = NonNullable<VersionsQuery["dataset"]>["versions"]["nodes"][number];
 const NOW = ""; // the working set, where a version may be chosen
@@ -31,8 +31,9 @@ export default function Versions({ close, changes }: { close: () => void; change
     if (changes > 0) read({ requestPolicy: "network-only" });
   }, [changes]);
   const versions = data?.dataset?.versions.nodes ?? [];
-  const may = dataset.viewerCan.publish && !dataset.activeJob;
-  const reason = dataset.activeJob ? text.busy : undefined;
+  const active = activeKind(dataset);
+  const may = dataset.viewerCan.publish && !active;
+  const reason = active ? text.busy[active] : undefined;
 
   const publish = async (event: FormEvent<HTMLFormElement>) => {
     event.preventDefault();

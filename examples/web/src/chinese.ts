@@ -235,7 +235,7 @@ export const chinese: Text = {
   noDifference: "没有不同的图片。",
   since: (parent) => `基于 ${parent}`,
   sync: "同步",
-  syncing: "同步中",
+  active: { SyncJob: "同步中", ImportJob: "导入中" },
   syncStatus: { QUEUED: "等待中", RUNNING: "同步中", SUCCEEDED: "已同步", FAILED: "同步失败", CANCELED: "同步已停止" },
   syncCounts: (scanned, added, updated, removed, moved) =>
     `${figure(scanned)} 个文件：新增 ${figure(added)}，更新 ${figure(updated)}，移动 ${figure(moved)}，移除 ${figure(removed)}`,
@@ -286,7 +286,7 @@ export const chinese: Text = {
   mayNot: "您的令牌没有此权限，需要 MANAGE 范围。",
   mayNotLabel: "您的令牌没有此权限，需要 LABEL 范围。",
   cannotUndo: "此操作无法撤销。",
-  busy: "正在同步，请等待完成。",
+  busy: { SyncJob: "正在同步，请等待完成。", ImportJob: "正在导入，请等待完成。" },
   help: "按键",
   keys: [
     ["← ↑ → ↓", "移动焦点"],

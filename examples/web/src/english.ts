@@ -262,7 +262,7 @@ export const english = {
   since: (parent: string) => `after ${parent}`,
   // Sync
   sync: "Sync",
-  syncing: "Syncing",
+  active: { SyncJob: "Syncing", ImportJob: "Importing" },
   syncStatus: {
     QUEUED: "Waiting",
     RUNNING: "Syncing",
@@ -334,7 +334,10 @@ export const english = {
   mayNot: "Your token may not do this: it needs the scope MANAGE.",
   mayNotLabel: "Your token may not do this: it needs the scope LABEL.",
   cannotUndo: "This cannot be undone.",
-  busy: "A sync is running: wait until it ends.",
+  busy: {
+    SyncJob: "A sync is running: wait until it ends.",
+    ImportJob: "An import is running: wait until it ends.",
+  },
   help: "Keys",
   keys: [
     ["← ↑ → ↓", "Move the focus"],

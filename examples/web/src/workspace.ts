@@ -40,6 +40,10 @@ export function useWorkspace(): Workspace {
   return workspace;
 }
 
+/** What the dataset is busy with: a sync or an import. */
+export const activeKind = ({ activeJob }: Pick<Dataset, "activeJob">): "SyncJob" | "ImportJob" | null =>
+  activeJob && (activeJob.__typename === "ImportJob" ? "ImportJob" : "SyncJob");
+
 /** Whether a label can have the name by the dataset's usual rule; where that is wider, the server says. */
 export const isLabelName = ({ labelNames }: Pick<Dataset, "labelNames">, name: string): boolean =>
   labelNames !== "STANDARD" || /^[0-9A-Za-z_\-\p{Script=Han}]{1,32}$/u.test(name);
