@@ -188,7 +188,7 @@ def _work(settings: Settings, sender: Connection) -> None:
 
 
 def _say_ready(sender: Connection) -> None:
-    with suppress(BrokenPipeError):  # the parent was killed meanwhile
+    with suppress(BrokenPipeError):  # the parent was killed
         sender.send_bytes(b"ready")
 
 

@@ -344,7 +344,7 @@ class Settings(Section, alias_generator=_variables("LABELGRAPH_")):
         "much in each process, or 256 MiB if that is more, also with 0; beyond that they are refused with 503",
     )
     processes: PositiveInt = setting(
-        1, "processes of `serve` that accept connections on one socket; several have a worker beside them"
+        1, "processes of `serve` that accept connections on one socket; several have a worker with them"
     )
     worker: Flag = setting(True, "run a worker inside `serve`")
     jobs: PositiveInt = setting(

@@ -38,13 +38,13 @@ class ExportFormat(Enum):
     CSV = "A line for each annotation, and one for each image without any: `path,label,…`."
     JSON_LINES = "An object for each image, with everything that is known of it, under the names of this schema."
     COCO = "COCO JSON: boxes and polygons, or labels of images; a file for each split."
-    YOLO = "Label files beside images, and `data.yaml`, as Ultralytics' YOLOv5 to v8 and later read them."
+    YOLO = "Label files next to images, and `data.yaml`, as Ultralytics' YOLOv5 to v8 and later read them."
     PASCAL_VOC = "An XML file for each image, and lists of the images of each split. For detection and segmentation."
     CVAT = "XML of CVAT for images, version 1.1."
     LABEL_STUDIO = "JSON of Label Studio, with suggestions as predictions, and the configuration of a project."
     IMAGE_FOLDER = "A folder of images for each label, as torchvision's ImageFolder. For image classification."
     IMAGE_TEXT = (
-        "Each image with its labels in a `.txt` file beside it, as a sync reads them. For image classification."
+        "Each image with its labels in a `.txt` file next to it, as a sync reads them. For image classification."
     )
     HUGGING_FACE = "Folders of images with `metadata.jsonl`, as Hugging Face's `imagefolder` reads them."
     PARQUET = "Parquet files that contain the images, as Hugging Face's `datasets` reads them."
@@ -144,10 +144,10 @@ class OutOfBounds(Enum):
 
 @described("What an import does with the images that its files contain.")
 class ImportImages(Enum):
-    MATCH = "Nothing: it looks for samples, and files below the input path, that are meant."
+    MATCH = "Write nothing: only find the samples, and the files below the input path, that are meant."
     STORE = (
         "Write those that are not there yet below the input path, under the paths that they have in the folder or "
-        "archive, or that the files say beside these, and add them as samples. No file is overwritten."
+        "archive, or that the label files give, and add them as samples. No file is overwritten."
     )
 
 

@@ -79,7 +79,7 @@ async def _store(request: Request) -> None:
             raise HTTPException(400, wrong_size)
         _expect_unsealed(await _awaited(process, request))
         await process.stores.open(upload.input_path).replace(upload.path, bytes(data))
-    await _awaited(process, request)  # if it ended meanwhile, nobody reads what was put, and the next sweep takes it
+    await _awaited(process, request)  # if it has ended by now, nobody reads the file, and the next sweep deletes it
 
 
 async def _find(process: Runtime, request: Request) -> Awaited:

@@ -1,4 +1,4 @@
-"""What a model says of labelled samples, beside what people did: pure.
+"""What a model says of labelled samples, compared with what people did: pure.
 
 Labels of whole images are compared as they are. A shape is right if people drew one with the same label, and the boxes
 around the two overlap by half of what both cover. Boxes around points and lines, which have no area, get a little.
@@ -82,7 +82,7 @@ def compare_labels(actual: Sequence[Mark], said: Sequence[Mark]) -> Compared:
 
 
 def compare_shapes(actual: Sequence[Mark], said: Sequence[Mark]) -> Compared:
-    """The surest first, each beside the one that it overlaps most; those of the same label before others."""
+    """The surest first, each with the one that it overlaps most; those of the same label before others."""
     free = [(mark.label, extent(mark.shape)) for mark in actual if mark.shape is not None]
     labels, given, pairs = [label for label, _ in free], list[tuple[int, float, bool]](), list[tuple[int, int]]()
     others: list[tuple[int, Box]] = []

@@ -161,8 +161,8 @@ class Labelling:
         return answer is not None and answer.sample.source_id == sample.source_id
 
     async def _write(self, written: Written) -> None:
-        """In portions of what one change may have. Labels that are deleted meanwhile, and images that become others,
-        are found when it is tried again."""
+        """In portions of what one change may have. Labels that were deleted, and images that were replaced, since they
+        were read are found when it is tried again."""
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 await self.batches.commit(lambda batch: self._suggest(batch, written))

@@ -1,6 +1,6 @@
 """Exports: what goes out of a dataset, as files.
 
-manifests   the manifest of a version, beside its label files
+manifests   the manifest of a version, next to its label files
 requests    what clients ask for
 selection   the samples of an export, fixed when it begins
 records     those samples, as formats write them (`db/formats/datasets`)

@@ -1,7 +1,7 @@
 """An export: the records of its samples, put into files by its format, in the store that it is for.
 
     files of images          in the order of the images' numbers; each is whole, and noted, before the next begins
-    documents                about many images; they grow on this machine's disk meanwhile, and come last
+    documents                about many images; they grow on this machine's disk while images are written, and come last
 
 All is made in one pass. A worker that takes over begins behind the last whole file: it makes the documents anew, from
 the records alone, and no image is read twice. What comes out is the same, byte by byte: the samples are fixed, and an
@@ -173,7 +173,7 @@ class Writing:
     # -- what is written, in order
 
     async def _batches(self) -> AsyncGenerator[list[Group], None]:
-        """Images with the files beside them, then, for archives, the files about all. Those that earlier attempts have
+        """Images with their own files, then, for archives, the files about all. Those that earlier attempts have
         written are only added to the documents."""
         async with aclosing(one_ahead(self._reads())) as reads:
             async for read in reads:
@@ -344,7 +344,7 @@ class Writing:
             written = len(batch.warnings)
 
         await jobs.in_batch(self.database, self.job, counted)
-        del self.images.warnings[:written]  # images that were read meanwhile may have added others
+        del self.images.warnings[:written]  # images that were read since may have added others
 
     async def _advance(self, batch: Batch) -> None:
         batch.warnings = list(self.images.warnings)

@@ -15,14 +15,14 @@ from db.formats.archives import Archive, Entry, Spooled, Tar, Zip
 from db.formats.datasets.format import Document, Format, Series, Shard
 from db.formats.datasets.records import AnnotatedImage, Packing
 
-OVERHEAD: Final = 1_024  # bytes that an entry of an archive takes beside its content, about
+OVERHEAD: Final = 1_024  # bytes that an entry of an archive takes in addition to its content, about
 PIECE: Final = 1024**2  # bytes of a file that are made at once
 IN_MEMORY: Final = 16 * 1024**2  # bytes of all unfinished documents that need not be on disk
 
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """What is never torn apart: an image with the files beside it, or a file about all. `number`: the image's, and
+    """What is always in one archive: an image with its own files, or a file about all. `number`: the image's, and
     beyond those of all images where there is none."""
 
     series: int

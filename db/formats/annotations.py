@@ -11,7 +11,12 @@ from db.formats.shapes import Shape, from_json, to_json
 
 StorableShape = Annotated[Shape, PlainSerializer(to_json), PlainValidator(from_json)]  # as JSON, if it is kept
 ATTRIBUTES: Final = ("difficult", "truncated", "occluded", "pose")
-FACTS: Final = (*ATTRIBUTES, "confidence", "labeled_by", "labeled_at")  # of an annotation, beside its label and shape
+FACTS: Final = (
+    *ATTRIBUTES,
+    "confidence",
+    "labeled_by",
+    "labeled_at",
+)  # of an annotation, without label and shape
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +33,7 @@ class Author:
 @dataclass(frozen=True, slots=True)
 class Attributes:
     """What a VOC file says of an object in addition to its shape. `pose` None: unspecified. `said`: which of them the
-    file says, beside those that are not as by default; of the others it says nothing."""
+    file says, in addition to those that are not the default; of the others it says nothing."""
 
     difficult: bool = False
     truncated: bool = False

@@ -30,7 +30,7 @@ COUNTED: Final[Mapping[NoticeKind, str]] = {
     "IMAGE_MISSING": "missing",
     "SHAPE_BEYOND_IMAGE": "beyond",
 }
-MEANWHILE: Final = "A file was uploaded there while the import ran; import again."
+UPLOADED_SINCE: Final = "A file was uploaded there while the import ran; import again."
 OUTSIDE: Final = (
     "The image is smaller than before, {width} × {height} pixels: {shapes} of its shapes reach beyond it, and are kept."
 )
@@ -209,7 +209,7 @@ def _count(batch: Batch, decisions: Decisions, samples: dict[str, int], policy: 
         if entry.path in samples:
             labeled.append(entry.annotations or ())
         elif entry.listed is None:
-            decisions.skip(entry, f"`{path_end(entry.path)}`: {MEANWHILE}")
+            decisions.skip(entry, f"`{path_end(entry.path)}`: {UPLOADED_SINCE}")
     labeled += [one.added for one in decisions.updated]
     batch.counts.update(
         Counter(

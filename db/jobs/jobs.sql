@@ -127,11 +127,11 @@ WITH queued AS MATERIALIZED (
           AND granted AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
     )
 )
-UPDATE job SET waits_for = wanted.waits_for, step = step + 1
+UPDATE job SET waits_for = found.waits_for, step = step + 1
 FROM (
     SELECT id, CASE WHEN needs IN (SELECT name FROM able) THEN NULL ELSE needs END AS waits_for FROM queued
-) AS wanted
-WHERE job.id = wanted.id AND job.waits_for IS DISTINCT FROM wanted.waits_for
+) AS found
+WHERE job.id = found.id AND job.waits_for IS DISTINCT FROM found.waits_for
 RETURNING job.id
 
 -- name: clear_staging

@@ -152,7 +152,7 @@ async def expect_no_ingest(session: AsyncSession, dataset_id: int, *, starting: 
 
 
 async def expect_no_dry_run(session: AsyncSession, dataset_id: int, *, requested_by: str) -> None:
-    """Refuse a token's dry run of a sync beside another of it."""
+    """Refuse a second dry run of a sync by the same token."""
     job_id = await sql.value(session, SQL.active_dry_run, dataset_id=dataset_id, requested_by=requested_by)
     if job_id is not None:
         message = "A dry run of a sync of this dataset that this token started is running; wait for it or cancel it."

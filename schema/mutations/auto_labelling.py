@@ -23,7 +23,7 @@ from schema.types.auto_label import AutoLabelJob
 class OnnxModelInput:
     path: str = strawberry.field(
         description="Path of the `.onnx` file below one of the folders in the server's setting `LABELGRAPH_MODELS`, "
-        "relative or absolute. A `.json` file of the same name beside it says what the model takes and gives."
+        "relative or absolute. A `.json` file of the same name next to it says what the model takes and gives."
     )
 
 

@@ -24,8 +24,8 @@ class ExportOptionsInput:
     )
     max_file_bytes: float | None = strawberry.field(
         default=None,
-        description="Size in bytes at which an archive ends and the next begins, 1 MiB to 64 GiB. An image and the "
-        "files beside it are never torn apart, and a document is always whole. Null: 1 GiB.",
+        description="Size in bytes at which an archive ends and the next begins, 1 MiB to 64 GiB. An image and "
+        "its own files are always in the same archive, and a document is always whole. Null: 1 GiB.",
     )
     has_splits: bool | None = strawberry.field(
         default=None,

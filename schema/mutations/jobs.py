@@ -39,8 +39,8 @@ class SyncDatasetInput:
     dry_run: bool = strawberry.field(
         default=False,
         description="Change nothing: the job lists, reads and compares everything, and says what a sync with the same "
-        "options would do. It fails as the sync would, and with CONFLICT if a sync or an import runs meanwhile: they "
-        "do not wait for it.",
+        "options would do. It fails as the sync would, and with CONFLICT if a sync or an import runs then: they do "
+        "not wait for it.",
     )
 
 
@@ -200,7 +200,7 @@ class CancelJobPayload:
 @strawberry.mutation(
     description="Starts a job that merges the files in the input path into the working set. Labelling can go on while "
     "it runs. Refused with SYNC_ALREADY_RUNNING, or DATASET_BUSY while an import runs; `details.jobId` is the running "
-    "job. A dry run is refused likewise, and beside another dry run."
+    "job. So is a dry run, and also while another dry run of this token runs."
 )
 async def sync_dataset(info: Info, input: SyncDatasetInput) -> SyncDatasetPayload:
     id = number(input.dataset_id, "Dataset")

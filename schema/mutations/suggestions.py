@@ -65,7 +65,7 @@ class SuggestAnnotationsInput:
     replace: bool = strawberry.field(
         default=True,
         description="Withdraw the undecided suggestions of this model, in any version, on these samples that it does "
-        "not repeat. Without it, they stay beside the new ones.",
+        "not repeat. Without it, they stay, in addition to the new ones.",
     )
     create_missing: bool = strawberry.field(
         default=False,

@@ -1,4 +1,4 @@
-"""COCO: `annotations/instances_<split>.json` beside `images/<split>/`, `labels_<split>.json` for image labels.
+"""COCO: `annotations/instances_<split>.json` for `images/<split>/`, `labels_<split>.json` for image labels.
 
 Where the dataset is not split, the one part is called `default`, as Datumaro and CVAT call it. Pixels are those of the
 upright image, as OpenCV, Detectron2 and browsers read it. Category ids count from 1, in the order of the labels.

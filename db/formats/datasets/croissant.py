@@ -1,5 +1,5 @@
-"""Croissant 1.0: `croissant.json`, which describes for machines what is in the export: our CSV, and the images beside
-it. So what reads CSV reads all of it."""
+"""Croissant 1.0: `croissant.json`, which describes for machines what is in the export: our CSV, and the images next
+to it. So what reads CSV reads all of it."""
 
 from collections.abc import Mapping, Sequence
 from hashlib import sha256

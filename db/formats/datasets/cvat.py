@@ -1,4 +1,4 @@
-"""CVAT for images 1.1: `annotations.xml` beside the folder `images`. Pixels are those of the upright image.
+"""CVAT for images 1.1: `annotations.xml` next to the folder `images`. Pixels are those of the upright image.
 
 Labels of whole images are tags, circles ellipses. What is known of an annotation, but for `occluded`, is in attributes,
 declared with the labels.

@@ -5,9 +5,9 @@ export that goes on after a kill begins with a new object, which sees the images
 equal bytes: no time, no random number, no set's order.
 
 For each image `takes` is asked first, once; of those that it takes, the image's own bytes go to `image_path` (where
-they are included), `files` beside it, and each of the `documents` gets its parts. Whoever calls keeps only the present
-image in memory; the parts of documents are on disk until all are there. Paths are relative, with slashes; whoever
-writes them has checked nothing: make them of `file_path`, `file_name` and `names.folder_name`.
+they are included), its own `files` next to it, and each of the `documents` gets its parts. Whoever calls keeps only the
+present image in memory; the parts of documents are on disk until all are there. Paths are relative, with slashes;
+whoever writes them has checked nothing: make them of `file_path`, `file_name` and `names.folder_name`.
 """
 
 from abc import ABC, abstractmethod
@@ -139,7 +139,7 @@ class Format:
     types: ClassVar[frozenset[str]] = ALL_TYPES
     # What may become of the images, first what does if the client does not say.
     images: ClassVar[tuple[ImagesMode, ...]] = ("NONE", "LINKS", "INCLUDED")
-    options: ClassVar[frozenset[str]] = frozenset()  # of `Options`, beside those of all formats
+    options: ClassVar[frozenset[str]] = frozenset()  # of `Options`, in addition to those of all formats
     packing: ClassVar[Packing | None] = None  # what the format prescribes
     is_single_files: ClassVar[bool] = False  # without the images there is nothing but a few documents
     has_splits: ClassVar[bool] = False  # where a dataset is split, whoever calls leaves out images of no split
@@ -226,7 +226,7 @@ class Format:
         return ()
 
     def files(self, image: AnnotatedImage) -> Sequence[File]:
-        """Files beside the image."""
+        """Files next to the image."""
         return ()
 
     def static_files(self) -> Sequence[File]:

@@ -4,7 +4,7 @@ columns; pixels are those of the upright image, which `datasets` shows.
 Labels of whole images are in `labels`, and the first of them in `label`, boxes in `objects`, each as x, y, width and
 height, with the outline of what is no box. Both have, one for each label or box, who put it and when, and Parquet also
 the confidence: in JSON a column of nothing but nulls has no type, and `datasets` refuses a split without any confidence
-beside one with some. Of labels, boxes and outlines one line of such a split has an empty one. `README.md` says which
+if another has some. Of labels, boxes and outlines one line of such a split has an empty one. `README.md` says which
 files are which split; where nothing is split all are called `train`, and `usage` says what the usage is.
 """
 
@@ -151,7 +151,7 @@ def _line(said: Mapping[str, Any]) -> bytes:
 
 
 def row(image: AnnotatedImage, facts: DatasetFacts, says: Set[str]) -> dict[str, Any]:
-    """The columns beside the image. Each row has the same, as `datasets` expects."""
+    """The columns other than the image. Each row has the same, as `datasets` expects."""
     upright = image.upright
     whole = {each.label: each for each in reversed(upright.confirmed) if each.shape is None}
     labels = [*reversed(whole)]

@@ -1,5 +1,5 @@
 """Label Studio: a JSON file of tasks, and the configuration of a project that shows them. Numbers are in percent of the
-upright image. Suggestions are predictions, one for each model. A result's `meta` has what is known of it beside its
+upright image. Suggestions are predictions, one for each model. A result's `meta` has what is known of it apart from its
 score."""
 
 from collections.abc import Iterator, Sequence

@@ -1,4 +1,4 @@
-"""PASCAL VOC: `Annotations/<name>.xml` beside `JPEGImages/<name>`, and lists of the images in `ImageSets/Main`.
+"""PASCAL VOC: `Annotations/<name>.xml` for `JPEGImages/<name>`, and lists of the images in `ImageSets/Main`.
 
 As in the sidecars of datasets, numbers are pixels of the image as it is stored. A polygon, a line or a circle has the
 box around it as `bndbox`, and itself behind that.

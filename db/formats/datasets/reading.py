@@ -104,8 +104,8 @@ class ImageRecord:
     to the file. `is_relative`: shapes are in fractions of the width and height. `within`: before an annotation's
     `line`, its location. `content`: the image itself, where a file contains it, and `contained` where it is. `drawn`:
     on the image as it is stored, or as viewers show it, turned by its EXIF orientation; where `size` says, that counts.
-    None: it is not known. `file`: where the image is among the files, if they say that beside its path; empty: they say
-    of others, and not of this one. `places`: where it usually is in this format, the likeliest first.
+    None: it is not known. `file`: where the image is among the files, if they say that in addition to its path;
+    empty: they say it of others only. `places`: where it usually is in this format, the likeliest first.
     """
 
     path: str

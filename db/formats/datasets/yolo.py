@@ -107,7 +107,7 @@ class Yolo(Format):
         return [File(path, "".join(lines).encode())]
 
     def static_files(self) -> Sequence[File]:
-        """Without `path`, which readers take for a folder of their own: the parts lie beside this file."""
+        """Without `path`, which readers take for a folder of their own: the parts lie next to this file."""
         if self.folders:
             return self.folders.static_files()
         parts = self.facts.splits or (UNSPLIT,)

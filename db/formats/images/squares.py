@@ -8,7 +8,7 @@ from PIL import Image
 from db.formats.images.opening import MAX_PIXELS, MAX_SIDE
 from db.formats.images.shown import decoded, on_white, upright
 
-GRAY: Final = 114  # beside an image, as models of the YOLO family are trained
+GRAY: Final = 114  # around an image, as models of the YOLO family are trained
 TURNED: Final = 5  # orientations from this one on exchange width and height
 HASH_SIDE: Final = 8  # 64 bits
 HASH_DRAFT: Final = 64  # pixels a side from which the hash is computed

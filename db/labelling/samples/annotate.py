@@ -144,8 +144,9 @@ class CheckedEdits:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is to be written. `update`: annotations that exist, as they are to be; `delete`: samples by annotations. Of
-    these, what becomes another, what is not wanted, and what another annotation replaces that is the same."""
+    """What is to be written. `update`: annotations that exist, with their new values; `delete`: annotations to remove,
+    with their samples. `corrected`, `rejected`, `equal`: ids of annotations that get other values, that the edits
+    remove, and that are removed because another one becomes the same."""
 
     insert: Sequence[AnnotationRow]
     update: Sequence[AnnotationRow]

@@ -146,7 +146,7 @@ class _File:
 
 def _places(name: str, path: str) -> Iterator[Place]:
     """Of an image that `annotations/instances_val.json` says: in `images/val`, as we write it, in `val`, as COCO itself
-    has it, or in `images`; of another file in `images` beside it. `images` is no part of an image's path."""
+    has it, or in `images`; of another file in `images` next to it. `images` is no part of an image's path."""
     folder, _, file = name.rpartition("/")
     up = "../" if folder.rpartition("/")[2] == "annotations" else ""
     part = NAMED.fullmatch(file)

@@ -30,7 +30,7 @@ MAX_QUIET: Final = 4 * 1024 * 1024  # characters without the end of an element
 MAX_DEPTH: Final = 16
 MAX_TEXT: Final = 256  # characters of an attribute's value
 MAX_NAMES: Final = 100  # of attributes that are reported
-READ: Final = frozenset({"confidence", "labeled_by", "labeled_at"})  # of attributes, beside ATTRIBUTES
+READ: Final = frozenset({"confidence", "labeled_by", "labeled_at"})  # of attributes, in addition to ATTRIBUTES
 ROOT: Final = "annotations"
 
 

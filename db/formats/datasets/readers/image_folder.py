@@ -55,8 +55,8 @@ def _below(name: str, roots: Collection[str]) -> list[str] | None:
 
 
 def _is_split(paths: Iterator[Sequence[str]], base: int) -> bool:
-    """Whether folders that are called like a usage are one: not if images lie right in them beside those of labels, or
-    below a folder that says a usage."""
+    """Whether folders with the name of a usage mean it: not if images lie directly in them next to folders of labels,
+    or if they are below a folder that says a usage."""
     has_label = False
     for folders in paths:
         around, below = folders[:base], folders[base:]

@@ -117,7 +117,7 @@ def record(
         folder=name.rpartition("/")[0],
         within=f"{location}#/annotations/",
         drawn="STORED" if "orientation" in said else None,
-        file=values.file_beside(path, said["file"]) if "file" in said else None,
+        file=values.other_file(path, said["file"]) if "file" in said else None,
     )
 
 

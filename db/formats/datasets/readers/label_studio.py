@@ -97,7 +97,7 @@ class _Task:
             folder=self.name.rpartition("/")[0],
             within=f"{self.location}#",
             drawn="UPRIGHT",
-            file=values.file_beside(path, said["image"]) if path == said.get("path") and "image" in said else None,
+            file=values.other_file(path, said["image"]) if path == said.get("path") and "image" in said else None,
         )
 
     def _results(self) -> Iterator[tuple[dict[str, Any], Author | None, float | None]]:

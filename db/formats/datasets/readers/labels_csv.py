@@ -7,7 +7,7 @@ The first line names the columns, in any case of letters and with `_`, `-`, a sp
     xmin ymin xmax ymax | left top right bottom | x1 y1 x2 y2
     x y width height | x y w h | bbox_x bbox_y bbox_width bbox_height
     width height | image_width image_height                 of the image, where `width` is not of the box
-    usage | split | set | subset    confidence | score      file     where the image is, beside `path`
+    usage | split | set | subset    confidence | score      file     where the image is, in addition to `path`
     geometry, confirmed, labeled_by, labeled_at, is_hard, orientation     as our own exports have them
 
 Without such a line it is `path,label`, `path,label,label,…`, `path,xmin,ymin,xmax,ymax,label` (keras-retinanet), or
@@ -234,7 +234,7 @@ class _File:
         """Where the image is, by the cells of its lines: where these differ, nothing is known."""
         if "file" not in self.columns.of:
             return None
-        return values.file_beside(path, said.pop()) if len(said) == 1 else ""
+        return values.other_file(path, said.pop()) if len(said) == 1 else ""
 
     def _usage(self, row: Sequence[str], line: int, problems: list[Problem]) -> Usage | None:
         if "usage" not in self.columns.of:

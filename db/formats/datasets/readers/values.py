@@ -171,9 +171,9 @@ def usage(value: Any, name: str, location: str, problems: list[Problem]) -> Usag
     return found
 
 
-def file_beside(path: str, said: Any) -> str | None:
-    """Where an image is, as a file says it beside its path; empty: it says nothing that can be used. None: what it says
-    is the end of its path, and so no more than that."""
+def other_file(path: str, said: Any) -> str | None:
+    """Where an image is, as a file says it in addition to its path; empty: it says nothing that can be used. None: what
+    it says is the end of the path."""
     if not isinstance(said, str) or not 0 < len(said) <= MAX_TEXT or not is_storable(said):
         return ""
     return None if f"/{path}".endswith(f"/{said}") else said

@@ -314,7 +314,7 @@ class ExportOptionsInput(InputModel):
     packing: Optional[ExportPacking] = None
     "How the files are packed. Null: FILES where the format makes only a few documents and images are not included, else ZIP."
     max_file_bytes: Optional[float] = None
-    "Size in bytes at which an archive ends and the next begins, 1 MiB to 64 GiB. An image and the files beside it are never torn apart, and a document is always whole. Null: 1 GiB."
+    "Size in bytes at which an archive ends and the next begins, 1 MiB to 64 GiB. An image and its own files are always in the same archive, and a document is always whole. Null: 1 GiB."
     has_splits: Optional[bool] = None
     "For formats with splits: whether samples with the usages TRAIN, EVAL and TEST are written apart, as `train`, `val` and `test`, and samples with another usage or none are left out. Null: true if any sample has one of these usages."
     several_labels: Optional[SeveralLabels] = None
@@ -514,7 +514,7 @@ class OnnxModelInput(InputModel):
     """A model in an ONNX file."""
 
     path: str
-    "Path of the `.onnx` file below one of the folders in the server's setting `LABELGRAPH_MODELS`, relative or absolute. A `.json` file of the same name beside it says what the model takes and gives."
+    "Path of the `.onnx` file below one of the folders in the server's setting `LABELGRAPH_MODELS`, relative or absolute. A `.json` file of the same name next to it says what the model takes and gives."
 
 
 class PathFilter(InputModel):
@@ -832,7 +832,7 @@ class SuggestAnnotationsInput(InputModel):
     samples: list["SampleSuggestionsInput"]
     "At most 1,000 samples with at most 100,000 suggestions in total; a sample can have at most 10,000 annotations and suggestions."
     replace: Optional[bool] = True
-    "Withdraw the undecided suggestions of this model, in any version, on these samples that it does not repeat. Without it, they stay beside the new ones."
+    "Withdraw the undecided suggestions of this model, in any version, on these samples that it does not repeat. Without it, they stay, in addition to the new ones."
     create_missing: Optional[bool] = False
     "Create labels that do not exist in the dataset. Without it, an unknown label is refused with LABEL_NOT_FOUND."
 
@@ -881,7 +881,7 @@ class SyncDatasetInput(InputModel):
     verify_contents: Optional[bool] = False
     "Read every file of a local directory, even if its size and times are unchanged. In a bucket, ETags always show a change. It needs the scope `manage`, in a dry run, too."
     dry_run: Optional[bool] = False
-    "Change nothing: the job lists, reads and compares everything, and says what a sync with the same options would do. It fails as the sync would, and with CONFLICT if a sync or an import runs meanwhile: they do not wait for it."
+    "Change nothing: the job lists, reads and compares everything, and says what a sync with the same options would do. It fails as the sync would, and with CONFLICT if a sync or an import runs then: they do not wait for it."
 
 
 class TextFilter(InputModel):
