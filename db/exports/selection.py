@@ -21,8 +21,9 @@ from db.jobs import Batch, Claim
 from db.postgres import sql
 from db.postgres.engine import Database
 from db.postgres.models import Sample
-from db.queries.filters import composed, conditions, working_set
+from db.queries.filters import conditions, working_set
 from db.queries.parameters import bind_value
+from db.queries.paths import composed
 from db.queries.plan import DIALECT
 from db.queries.rows import DatasetState, PublishedVersion, Row
 

@@ -11,7 +11,7 @@ from typing import Any, Optional, TypeVar
 import strawberry
 from strawberry import UNSET
 
-from db.queries import filters, suggestions
+from db.queries import filters, paths, suggestions
 from schema.enums import (
     ChangeKind,
     DatasetType,
@@ -246,10 +246,10 @@ def sample_filter(value: Mapping[str, Any]) -> filters.SampleFilter:
         match = enum_name(value["match"] or LabelMatch.ANY)
         return None if names is None and ids is None else filters.LabelFilter(names, match, ids)
 
-    def by_path(value: Mapping[str, Any]) -> filters.PathFilter:
+    def by_path(value: Mapping[str, Any]) -> paths.PathFilter:
         directory, is_recursive = value.get("directory"), bool(value["recursive"])
         contains, starts_with = value.get("contains"), value.get("startsWith")
-        return filters.PathFilter(directory, is_recursive, contains, value.get("in") or None, starts_with)
+        return paths.PathFilter(directory, is_recursive, contains, value.get("in") or None, starts_with)
 
     def by_time(value: Mapping[str, Any]) -> filters.TimeFilter:
         return filters.TimeFilter(enum_name(value.get("preset")), value.get("from"), value.get("to"))
@@ -275,7 +275,7 @@ def sample_filter(value: Mapping[str, Any]) -> filters.SampleFilter:
         created_at=optional("createdAt", by_time),
         added_at=optional("addedAt", by_time),
         labeled_at=optional("labeledAt", by_time),
-        file_name=optional("fileName", lambda value: filters.TextFilter(**value)),
+        file_name=optional("fileName", lambda value: paths.TextFilter(**value)),
         path=optional("path", by_path),
         labeled_by=value.get("labeledBy") or None,
         is_hard=value.get("isHard"),

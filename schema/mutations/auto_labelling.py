@@ -9,7 +9,8 @@ from db.auto_labelling import requests
 from db.auto_labelling.models import AnyModel, BuiltInModel, HttpModel, OnnxModel, expect_allowed
 from db.errors import Invalid
 from db.labelling.samples.selection import Selection
-from db.queries.filters import PathFilter, SampleFilter
+from db.queries.filters import SampleFilter
+from db.queries.paths import PathFilter
 from schema.enums import enum_name
 from schema.inputs.filters import SampleSelectionInput
 from schema.job_enums import HttpModelProtocol

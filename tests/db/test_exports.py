@@ -25,7 +25,8 @@ from db.identity.tokens import Identity, Scope
 from db.identity.urls import Signer
 from db.labelling import labels
 from db.postgres.engine import Database
-from db.queries.filters import IntFilter, LabelFilter, PathFilter, SampleFilter, TimeFilter
+from db.queries.filters import IntFilter, LabelFilter, SampleFilter, TimeFilter
+from db.queries.paths import PathFilter
 from tests.conftest import ROOT
 from tests.db.dataset_fixture import image_bytes
 from tests.db.dataset_rows import ANN

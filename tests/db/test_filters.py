@@ -14,13 +14,12 @@ from db.postgres.models import Sample
 from db.queries.filters import (
     IntFilter,
     LabelFilter,
-    PathFilter,
     SampleFilter,
-    TextFilter,
     TimeFilter,
     conditions,
     working_set,
 )
+from db.queries.paths import PathFilter, TextFilter
 from db.queries.suggestions import FloatFilter, ModelFilter, SuggestionFilter
 from tests.db import dataset_rows
 

@@ -14,7 +14,8 @@ from db.identity.tokens import Identity, Scope
 from db.identity.urls import Links
 from db.postgres import engine
 from db.queries import Inputs, Parameter, Plan, SelectedField
-from db.queries.filters import LabelFilter, PathFilter, SampleFilter, TextFilter, TimeFilter
+from db.queries.filters import LabelFilter, SampleFilter, TimeFilter
+from db.queries.paths import PathFilter, TextFilter
 from tests.conftest import Databases
 
 SAMPLES = 30_000

@@ -33,9 +33,10 @@ from db.errors import Invalid
 from db.postgres.models import Label, Sample
 from db.queries.compile_context import IDS, CompileContext, Field, ObjectType, SelectedField
 from db.queries.connections import Page
-from db.queries.filters import SampleFilter, directories_below
+from db.queries.filters import SampleFilter
 from db.queries.json_text import Encode, Parts, concatenate, number, text, unescaped
 from db.queries.pagination import FACET_SIZE
+from db.queries.paths import directories_below
 from db.queries.rows import DatasetState
 from db.queries.types.fields import value
 from db.queries.types.label import stored_count as label_count
