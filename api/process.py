@@ -6,7 +6,7 @@ import signal
 import socket
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Generator, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -115,11 +115,15 @@ async def _check_database(variable: str, url: str, settings: Settings) -> None:
 @asynccontextmanager
 async def database(settings: Settings) -> AsyncIterator[engine.Database]:
     """For commands that do one thing to the database and end."""
+    async with migrated(settings) as ready, _connected(ready) as opened:
+        yield opened
+
+
+def _connected(settings: Settings) -> AbstractAsyncContextManager[engine.Database]:
+    """The migrated database, by one connection for reading and one for writing; behind a pooler, too."""
     from api.configuration import database_limits  # as in `serve`
 
-    limits = replace(database_limits(settings), readers=1, writers=1)
-    async with migrated(settings) as ready, engine.connect(str(ready.database_url), limits) as opened:
-        yield opened
+    return engine.connect(str(settings.database_url), replace(database_limits(settings), readers=1, writers=1))
 
 
 class Server(uvicorn.Server):
@@ -240,7 +244,7 @@ async def owner_token(settings: Settings) -> str:
     it."""
     file = token_file(settings)
     text = file.read_text().strip() if file.exists() else ""
-    async with engine.connect(str(settings.database_url)) as opened:
+    async with _connected(settings) as opened:
         async with opened.reading() as connection:
             if await tokens.verify(connection, text) is not None:
                 return text
@@ -258,5 +262,5 @@ async def not_served(settings: Settings) -> list[str]:
     allowed = AllowedLocations(
         settings.allowed_roots, frozenset(settings.s3.buckets) or None, settings.s3.is_configured
     )
-    async with engine.connect(str(settings.database_url)) as opened:
+    async with _connected(settings) as opened:
         return await images.not_served(opened, allowed)

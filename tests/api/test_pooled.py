@@ -8,6 +8,7 @@ import pytest
 from api.__main__ import main
 from api.settings import Settings
 from db.postgres import engine
+from tests.api.test_processes import running
 from tests.client import Client, serving, token
 from tests.db.dataset_fixture import image_bytes
 from tests.waiting import wait_until
@@ -45,6 +46,16 @@ async def test_a_dataset_is_made_synced_and_labelled(
         assert (await client.execute(LABEL, {"id": made}))["labelSamples"]["changedCount"] == 20
         answers = await asyncio.gather(*(client.execute(STATE, {"id": made}) for _ in range(30)))
         assert [answer["dataset"]["statistics"] for answer in answers] == [{"totalCount": 20, "labeledCount": 20}] * 30
+
+
+@pytest.mark.slow
+async def test_the_program_itself_starts_and_answers(
+    pooled_url: str, database_url: str, database: engine.Database, tmp_path: Path
+) -> None:
+    variables = {"DATABASE_URL": pooled_url, "LABELGRAPH_LISTEN_URL": database_url, "LABELGRAPH_POOLED": "true"}
+    async with running(tmp_path, **variables) as server:
+        name = (await Client(server.url, await token(database, name="Ada")).execute("{ viewer { name } }"))["viewer"]
+    assert name == {"name": "Ada"}
 
 
 def test_tokens_are_made_and_listed(
