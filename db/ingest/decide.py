@@ -1,11 +1,8 @@
 """What a batch of entries changes, decided from what the database contains under our locks. Pure."""
 
-import math
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import datetime
-from typing import Any, Final, Literal, Self
+from dataclasses import dataclass, field
+from typing import Final
 
 import asyncpg
 import orjson
@@ -15,66 +12,12 @@ from db.formats.images import ImageFacts
 from db.formats.names import excerpt
 from db.formats.shapes import from_json
 from db.formats.timestamps import clamped
+from db.ingest.differences import difference
 from db.ingest.entry import Entry, Listed, Notice, NoticeKind
 from db.ingest.images import InspectedImage, Outcome
+from db.ingest.policy import Policy
 
-ExistingWork = Literal["KEEP", "OVERWRITE"]
-SYNC_AUTHOR: Final = Author("sync")  # of what a sidecar says
-MANIFEST_AUTHOR: Final = Author("human")  # of what a manifest says of nobody
-IMPORT_AUTHOR: Final = Author("import")  # of what a file of another format says of nobody
 UNREAD: Final = ""  # instead of an etag, of a sidecar that is still to be read
-
-
-@dataclass(frozen=True, slots=True)
-class Policy:
-    """What differs between the sources of samples. `origin`: of samples and annotations, and the name of the job in a
-    change's summary. `author`: of annotations that name none. `replaceable`: the origins of labels that may be
-    replaced, None for all.
-
-    `exact`: authors and times that an entry says, and suggestions, are compared too; otherwise suggestions stay, and
-    labels and shapes decide.
-    `clears`: an entry without labels takes those of its sample away.
-    """
-
-    origin: Literal["SYNC", "IMPORT", "UPLOAD"]
-    author: Author
-    replaceable: tuple[str, ...] | None = None
-    restore_removed: bool = False
-    exact: bool = False
-    clears: bool = True
-
-    @classmethod
-    def of_sync(cls, existing: ExistingWork, *, restore_removed: bool) -> Self:
-        """Sidecars replace what sidecars said before."""
-        replaceable = None if existing == "OVERWRITE" else ("SYNC",)
-        return cls("SYNC", SYNC_AUTHOR, replaceable, restore_removed)
-
-    @classmethod
-    def of_import(cls, existing: ExistingWork, *, restore_removed: bool, author: Author = MANIFEST_AUTHOR) -> Self:
-        """A file replaces what neither a person nor his script put last."""
-        overwrites = existing == "OVERWRITE"
-        replaceable = None if overwrites else ("SYNC", "IMPORT", "MODEL")
-        return cls("IMPORT", author, replaceable, restore_removed, exact=True, clears=overwrites)
-
-    @property
-    def overwrites(self) -> bool:
-        return self.replaceable is None
-
-    def may_label(self, origin: str | None) -> bool:
-        """Whether the labels that came to a sample this way may be replaced."""
-        return origin is None or self.replaceable is None or origin in self.replaceable
-
-    def author_of(self, annotation: ParsedAnnotation) -> Author:
-        return annotation.author or self.author
-
-    def comparison_key(self, annotation: ParsedAnnotation) -> tuple[Any, ...]:
-        """The same for two annotations that may be the same, whoever put them, and whenever. Where suggestions do not
-        count, neither does how sure somebody is of a label for the whole image; where they do, what an entry does not
-        say may be anything."""
-        content = annotation.label, annotation.shape
-        if self.exact:
-            return *content, self.author_of(annotation).confirmed
-        return *content, annotation.attributes, None if annotation.shape is None else annotation.confidence
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,7 +168,7 @@ class _Decider:
             self.decisions.skip(entry, f"`{path_end(entry.path)}`: {refused}", kind)
 
     def _merge_named(self, entry: Entry, before: ExistingSample | None) -> str | None:
-        """Returns the sentence for an entry that comes to nothing."""
+        """Returns why the entry is skipped; None where it is not."""
         if before is not None and before.sample_id is not None:
             self.decisions.matched += 1
             if entry.annotations and not self.policy.may_label(before.labeled_origin):
@@ -263,7 +206,7 @@ class _Decider:
         elif before is None or before.source_id is None or (before.status == "GONE" and before.sample_id is None):
             return  # removed by another writer since the plan was made
         elif image.outcome in (Outcome.UNREADABLE, Outcome.REFUSED):
-            # A sample whose file was spoilt keeps what it has, and the file is read again next time.
+            # A sample whose file became unreadable stays as it is, and the file is read again next time.
             self.decisions.skip(entry, image.problem)
             if before.sample_id is None and image.outcome is Outcome.UNREADABLE and listed.action == "CHANGED":
                 self.decisions.gone_sources.append(before.source_id)
@@ -322,7 +265,7 @@ class _Decider:
         """Make the sample what the entry says, unless its labels are work that the policy keeps. Whether it changes."""
         if not self.policy.may_label(before.labeled_origin):
             return False
-        removed, added = self._difference(entry, before)
+        removed, added = difference(entry.annotations, before.annotations, self.policy)
         hard = entry.hard if entry.hard != before.hard else None
         usage = entry.usage if entry.usage != before.usage else None
         labels = bool(removed or added)
@@ -333,71 +276,5 @@ class _Decider:
             self.decisions.moved_and_updated += entry.listed is not None and entry.listed.moved
         return is_changed
 
-    def _difference(self, entry: Entry, before: ExistingSample) -> tuple[tuple[int, ...], tuple[ParsedAnnotation, ...]]:
-        """The ids of annotations that go, and the annotations that come. What is on both sides stays as it is; of
-        equal ones the first stay. Where only something else is said of one, what is not said of it stays."""
-        if entry.annotations is None or not (entry.annotations or self.policy.clears):
-            return (), ()
-        staying = defaultdict[tuple[Any, ...], list[tuple[int, ParsedAnnotation]]](list)
-        for id, existing in before.annotations.items():
-            staying[self.policy.comparison_key(existing)].append((id, existing))
-        added, removed = dict[int, ParsedAnnotation](), list[int]()
-        for index, annotation in sorted(enumerate(entry.annotations), key=lambda each: _silence(each[1])):
-            candidates = staying[self.policy.comparison_key(annotation)]
-            same = next((n for n, (_, one) in enumerate(candidates) if self._may_stay(one, annotation)), None)
-            if same is None:
-                added[index] = annotation
-            else:
-                del candidates[same]
-        for index, annotation in sorted(added.items() if self.policy.exact else ()):
-            if candidates := staying[self.policy.comparison_key(annotation)]:
-                id, existing = candidates.pop(0)
-                removed.append(id)
-                added[index] = _over(annotation, existing)
-        removed += [id for rest in staying.values() for id, _ in rest]
-        return tuple(sorted(removed)), tuple(added[index] for index in sorted(added))
-
-    def _may_stay(self, before: ParsedAnnotation, annotation: ParsedAnnotation) -> bool:
-        """Whether it, who put it, and when, is what the entry says, which may be nothing. Moments in manifests are
-        written to the second."""
-        if self.policy.exact and not _is_said(annotation, before):
-            return False
-        said, author = annotation.author, before.author
-        if said is None or author is None:
-            return True
-        if said.by != author.by and said.is_said and self.policy.exact:
-            return False
-        return said.at is None or (author.at is not None and _to_second(said.at) == _to_second(author.at))
-
     def _warn(self, entry: Entry) -> None:
         self.decisions.warnings += [(entry.position, *warning) for warning in entry.warnings]
-
-
-def _silence(annotation: ParsedAnnotation) -> tuple[bool, bool, int]:
-    """By which those come first of which more is said: less of what is there can be meant by them."""
-    said = annotation.attributes.said.union(annotation.attributes.to_json() or ())
-    return annotation.author is None, annotation.confidence is None, -len(said)
-
-
-def _is_said(annotation: ParsedAnnotation, before: ParsedAnnotation) -> bool:
-    """Whether what an entry says of an object is so already. Some files have 15 digits of a number."""
-    sure = annotation.confidence
-    is_as_sure = sure is None or (before.confidence is not None and math.isclose(sure, before.confidence))
-    return is_as_sure and annotation.attributes.over(before.attributes) == before.attributes
-
-
-def _over(annotation: ParsedAnnotation, before: ParsedAnnotation) -> ParsedAnnotation:
-    """What is written in place of one with the same label and shape, of which the entry says something else."""
-    author = annotation.author or before.author
-    if author is not None and before.author is not None:
-        name, at = author.by if author.is_said else before.author.by, before.author.at
-        is_known = author.at is None or (at is not None and _to_second(at) == _to_second(author.at))
-        is_other = name != before.author.by
-        author = replace(author, by=name, at=at if is_known and not is_other else author.at)
-    confidence = before.confidence if annotation.confidence is None else annotation.confidence
-    attributes = annotation.attributes.over(before.attributes)
-    return replace(annotation, author=author, confidence=confidence, attributes=attributes)
-
-
-def _to_second(moment: datetime) -> datetime:
-    return moment.replace(microsecond=0)

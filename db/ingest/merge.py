@@ -15,8 +15,9 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from db.formats.annotations import ParsedAnnotation
 from db.history.changes import lock_dataset, record
-from db.ingest.decide import Decisions, ExistingSample, Policy, decide, existing_annotation, path_end
+from db.ingest.decide import Decisions, ExistingSample, decide, existing_annotation, path_end
 from db.ingest.entry import Entry, Notice, NoticeKind
+from db.ingest.policy import Policy
 from db.ingest.write import Writer, label_ids, write_object_facts
 from db.jobs import Batch, Claim, LabelWarning, in_batch
 from db.postgres import sql

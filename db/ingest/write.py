@@ -15,8 +15,9 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from db.formats.annotations import Author, ParsedAnnotation
 from db.formats.shapes import to_json
 from db.history.changes import RecordedChange
-from db.ingest.decide import Decisions, NewSource, Policy, UpdatedSample
+from db.ingest.decide import Decisions, NewSource, UpdatedSample
 from db.ingest.entry import Entry
+from db.ingest.policy import Policy
 from db.labelling import verdicts
 from db.labelling.annotations import refresh_derived_state
 from db.labelling.samples.selection import LockedSamples

@@ -23,7 +23,7 @@ from tests.conftest import ROOT
 WRITTEN = {
     "AutoLabelModelKind": ("db/auto_labelling/models.py",),
     "AnnotationOrigin": (
-        *("db/labelling/annotations.py", "db/labelling/suggestions/*.sql", "db/ingest/decide.py"),
+        *("db/labelling/annotations.py", "db/labelling/suggestions/*.sql", "db/ingest/policy.py"),
         "db/ingest/uploads/*.py",
     ),
     "ChangeKind": ("db/postgres/models/datasets.py",),

@@ -7,7 +7,7 @@ from typing import Final, Literal
 from db.errors import Invalid
 from db.formats.datasets.reading import OutOfBounds
 from db.formats.names import is_storable, nfc
-from db.ingest.decide import ExistingWork
+from db.ingest.policy import ExistingWork
 
 MANIFEST: Final = "MODELARTS_MANIFEST"  # the format of manifests
 Images = Literal["MATCH", "STORE"]

@@ -12,7 +12,6 @@ from db.errors import Invalid
 from db.formats.images import DEFAULT_LIMITS, ImageLimits
 from db.formats.patterns import Exclusion
 from db.history.changes import no_such_dataset
-from db.ingest.decide import IMPORT_AUTHOR, MANIFEST_AUTHOR, Policy
 from db.ingest.entry import Entry, Notice
 from db.ingest.imports.contained import ContainedImages
 from db.ingest.imports.entries import Inspector
@@ -28,6 +27,7 @@ from db.ingest.imports.reading import READ, stage_manifest
 from db.ingest.imports.record_entries import RecordInspector
 from db.ingest.imports.records import opened_files, stage_passed_over, stage_records
 from db.ingest.merge import merge_all
+from db.ingest.policy import IMPORT_AUTHOR, MANIFEST_AUTHOR, Policy
 from db.ingest.staging import expect_staged, is_staged
 from db.ingest.uploads import parts
 from db.jobs import Batch, Claim, in_batch

@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Final, Literal, Self
 
-from db.ingest.decide import ExistingWork
+from db.ingest.policy import ExistingWork
 
 LISTED, INSPECTED, MERGED = 0.1, 0.6, 0.95  # the progress ratio after these stages
 

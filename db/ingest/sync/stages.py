@@ -10,9 +10,9 @@ from typing import Final
 from db.errors import Conflict
 from db.formats.images import DEFAULT_LIMITS, ImageLimits
 from db.history.changes import lock_dataset, no_such_dataset, record
-from db.ingest.decide import Policy
 from db.ingest.entry import Entry, Listed
 from db.ingest.merge import merge_all
+from db.ingest.policy import Policy
 from db.ingest.staging import expect_staged, is_staged
 from db.ingest.sync.entries import MAX_ANNOTATIONS, inspect
 from db.ingest.sync.listing import is_unchanged, list_objects

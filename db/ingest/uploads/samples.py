@@ -10,8 +10,9 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from db.formats.annotations import Author, ParsedAnnotation
 from db.history.changes import RecordedChange, record
 from db.identity.tokens import Identity
-from db.ingest.decide import Decisions, Policy
+from db.ingest.decide import Decisions
 from db.ingest.entry import Entry
+from db.ingest.policy import Policy
 from db.ingest.write import LabelIds, Writer
 from db.labelling import annotations, label_resolution, verdicts
 from db.labelling.samples.selection import LockedSamples
