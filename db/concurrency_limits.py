@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Hashable, Iterable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Hashable, Iterable
 from contextlib import asynccontextmanager, suppress
 from contextvars import Context, copy_context
 from dataclasses import dataclass, field
@@ -10,6 +10,8 @@ from typing import Any, Final, Generic, TypeVar
 
 MAX_SHARED_READS: Final = 3  # reads for subscribers at once, of the connections to the database
 SHARED_READ_TTL: Final = 2.0  # seconds for which a result is kept for subscribers that ask later
+AT_ONCE: Final = 2  # calls of Batches under one key
+ALONE_SECONDS: Final = 5.0  # for which calls under a key follow each other after an announcement that was wrong
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -165,54 +167,137 @@ class Entry(Generic[Item, Result]):
     """An item that waits to be done with others. It is done when `result` is set, or canceled by who waits for it."""
 
     item: Item
+    needs: frozenset[Hashable]  # no two items that are done at the same time need the same
     result: asyncio.Future[Result]
     since: float  # when it began to wait, by the clock of the event loop
     context: Context = field(default_factory=copy_context)
 
 
+@dataclass(slots=True, eq=False)
+class Batch(Generic[Item, Result]):
+    """Items that are done in one call. `before`: the call that began before, unless it had ended."""
+
+    before: "Batch[Item, Result] | None"
+    entries: list[Entry[Item, Result]] = field(default_factory=list)
+    leaves: asyncio.Future[Any] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def announce(self, leaves: object) -> None:
+        """What the next call can go by, which begins now. A call that does not announce anything is alone."""
+        if not self.leaves.done():
+            self.leaves.set_result(leaves)
+
+    @property
+    def announced(self) -> Any:
+        """What the call before has announced, if it has not ended."""
+        if self.before is None or self.before.ended.is_set() or not self.before.leaves.done():
+            return None
+        return self.before.leaves.result()
+
+
+class WrongAnnouncement(Exception):
+    """The call before did not leave what it had announced. Nothing was done; what is undone is among the next."""
+
+
+@dataclass(slots=True, eq=False)
+class Queue:
+    """What is to be done under one key."""
+
+    waiting: list[Entry[Any, Any]] = field(default_factory=list)
+    running: list[Batch[Any, Any]] = field(default_factory=list)
+    alone_until: float = 0.0  # by the clock of the event loop
+
+    def take(self, most: int) -> list[Entry[Any, Any]]:
+        """The next items: half of all, so that the other half can be done at the same time. What needs the same is
+        done in order of arrival."""
+        self.waiting = [entry for entry in self.waiting if not entry.result.done()]
+        in_use = {need for batch in self.running for entry in batch.entries for need in entry.needs}
+        count = min(most, (len(self.waiting) + sum(len(batch.entries) for batch in self.running) + 1) // 2)
+        taken: list[Entry[Any, Any]] = []
+        left: list[Entry[Any, Any]] = []
+        for place, entry in enumerate(self.waiting):
+            if len(taken) == count:
+                left += self.waiting[place:]
+                break
+            (taken if in_use.isdisjoint(entry.needs) else left).append(entry)
+            in_use |= entry.needs
+        self.waiting = left
+        return taken
+
+
 class Batches:
     """While something is done under a key, what else is to be done under it waits in memory, and is then done in one
-    call: at most `most` items, in order of arrival. What a call leaves undone is among the next."""
+    call: at most `most` items, in order of arrival. A second call begins while the first goes on, as soon as that has
+    announced what it leaves. What a call leaves undone is among the next."""
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self._entries: dict[Hashable, list[Entry[Any, Any]]] = {}
+        self._queues: dict[Hashable, Queue] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def do(
-        self, key: Hashable, item: Item, work: Callable[[Sequence[Entry[Item, Result]]], Coroutine[Any, Any, None]]
+        self,
+        key: Hashable,
+        item: Item,
+        work: Callable[[Batch[Item, Result]], Coroutine[Any, Any, None]],
+        *,
+        needs: Iterable[Hashable] = (),
     ) -> Result:
         """The result that `work` sets for the item. All calls under one key give the same `work`. When this is
         canceled, calls that begin later leave the item out."""
         loop = asyncio.get_running_loop()
-        entry: Entry[Item, Result] = Entry(item, loop.create_future(), loop.time())
-        if key in self._entries:
-            self._entries[key].append(entry)
-        else:
-            self._entries[key] = [entry]
-            task = loop.create_task(self._do_all(key, work))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+        entry: Entry[Item, Result] = Entry(item, frozenset(needs), loop.create_future(), loop.time())
+        queue = self._queues.setdefault(key, Queue())
+        queue.waiting.append(entry)
+        self._begin(key, queue, work)
         return await entry.result
 
-    async def _do_all(
-        self, key: Hashable, work: Callable[[Sequence[Entry[Any, Any]]], Coroutine[Any, Any, None]]
+    def _begin(self, key: Hashable, queue: Queue, work: Callable[[Batch[Any, Any]], Coroutine[Any, Any, None]]) -> None:
+        if queue.waiting and len(queue.running) < AT_ONCE:
+            batch: Batch[Any, Any] = Batch(queue.running[-1] if queue.running else None)
+            queue.running.append(batch)
+            task = asyncio.get_running_loop().create_task(self._do(key, queue, batch, work))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        elif not queue.waiting and not queue.running:
+            self._queues.pop(key, None)
+
+    async def _do(
+        self,
+        key: Hashable,
+        queue: Queue,
+        batch: Batch[Any, Any],
+        work: Callable[[Batch[Any, Any]], Coroutine[Any, Any, None]],
     ) -> None:
-        entries = self._entries[key]
+        loop = asyncio.get_running_loop()
         try:
-            while entries:
-                batch = entries[: self._most]
-                try:
-                    await asyncio.get_running_loop().create_task(work(batch), context=batch[0].context)
-                except Exception as error:
-                    for entry in batch:
-                        if not entry.result.done():
-                            entry.result.set_exception(error)
-                entries[:] = [entry for entry in entries if not entry.result.done()]
-        finally:
-            del self._entries[key]
-            for entry in entries:  # this is canceled
+            if batch.before is not None:
+                await asyncio.wait([batch.before.leaves])
+                batch.entries = queue.take(self._most)
+                if not batch.entries or loop.time() < queue.alone_until:
+                    await batch.before.ended.wait()
+            batch.entries = batch.entries or queue.take(self._most)
+            self._begin(key, queue, work)
+            if batch.entries:
+                await loop.create_task(work(batch), context=batch.entries[0].context)
+        except WrongAnnouncement:
+            queue.alone_until = loop.time() + ALONE_SECONDS
+        except Exception as error:
+            for entry in batch.entries:
+                if not entry.result.done():
+                    entry.result.set_exception(error)
+        except asyncio.CancelledError:
+            for entry in (*batch.entries, *queue.waiting):
                 entry.result.cancel()
+            queue.waiting.clear()
+            raise
+        finally:
+            queue.running.remove(batch)
+            batch.before = None
+            queue.waiting[:0] = [entry for entry in batch.entries if not entry.result.done()]
+            batch.ended.set()
+            batch.announce(None)
+            self._begin(key, queue, work)
 
 
 class LoopThrottle:

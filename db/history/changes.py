@@ -5,6 +5,7 @@ All writers lock in one order, so that none waits for another in a circle:
 the set-based writes, with `since` = the change's revision.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
@@ -104,6 +105,39 @@ async def record(
         raise no_such_dataset()
     await expect_revision(session, dataset_id, expected_revision, row["revision"] - 1)
     return RecordedChange(row["id"], row["revision"])
+
+
+async def number_changes(session: AsyncSession, revision: int, count: int) -> list[RecordedChange]:
+    """Changes that follow this revision of a dataset, to be recorded when all has been written. What the transaction
+    writes from here on is of the first of them."""
+    ids = await sql.value(session, SQL.number_changes, count=count, revision=revision + 1)
+    return [RecordedChange(id, revision + number) for number, id in enumerate(ids, 1)]
+
+
+async def write_next(session: AsyncSession, change: RecordedChange) -> None:
+    """What this transaction writes from here on is of this change."""
+    await sql.run(session, SQL.write_next, revision=change.revision)
+
+
+async def record_written(
+    session: AsyncSession,
+    dataset_id: int,
+    kind: ChangeKind,
+    changes: Sequence[RecordedChange],
+    summaries: Sequence[tuple[str, str]],
+) -> None:
+    """Record changes that were written, and change the counters, under the lock of the dataset's row, which is at the
+    revision before them. `summaries`: the actor and the summary of each."""
+    await sql.run(
+        session,
+        SQL.record_written,
+        dataset_id=dataset_id,
+        kind=kind,
+        ids=[change.id for change in changes],
+        revisions=[change.revision for change in changes],
+        actors=[actor for actor, _ in summaries],
+        summaries=[summary for _, summary in summaries],
+    )
 
 
 async def expect_revision(

@@ -23,3 +23,13 @@ RETURNING id, revision
 -- name: between
 SELECT id FROM change WHERE dataset_id = :dataset_id AND revision > :expected AND revision <= :revision
 ORDER BY revision LIMIT :limit
+
+-- name: number_changes
+SELECT ARRAY(SELECT nextval('change_id_seq') FROM generate_series(1, (SELECT :count::int))) AS ids,
+       set_config('labelgraph.revision', :revision::bigint::text, true)
+
+-- name: write_next
+SELECT set_config('labelgraph.revision', :revision::bigint::text, true)
+
+-- name: record_written
+SELECT record_written(:dataset_id, :kind, :ids, :revisions, :actors, :summaries)

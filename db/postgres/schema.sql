@@ -2,6 +2,25 @@ CREATE EXTENSION IF NOT EXISTS pg_trgm WITH SCHEMA public;
 
 COMMENT ON EXTENSION pg_trgm IS 'text similarity measurement and index searching based on trigrams';
 
+CREATE FUNCTION public.add_counts(deltas jsonb) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    UPDATE dataset SET labeled = dataset.labeled + d.labeled, pending = dataset.pending + d.pending
+    FROM (SELECT dataset_id, sum(labeled) AS labeled, sum(pending) AS pending
+          FROM jsonb_to_recordset(deltas) AS delta (dataset_id bigint, labeled bigint, pending bigint)
+          WHERE dataset_id IS NOT NULL GROUP BY dataset_id) d
+    WHERE dataset.id = d.dataset_id AND (d.labeled <> 0 OR d.pending <> 0);
+    UPDATE label_count SET annotation_count = label_count.annotation_count + d.annotations,
+                           suggestion_count = label_count.suggestion_count + d.suggestions,
+                           sample_count = label_count.sample_count + d.samples
+    FROM (SELECT label_id, coalesce(sum(annotations), 0) AS annotations, coalesce(sum(suggestions), 0) AS suggestions,
+                 coalesce(sum(samples), 0) AS samples
+          FROM jsonb_to_recordset(deltas) AS delta (label_id bigint, annotations bigint, suggestions bigint, samples bigint)
+          WHERE label_id IS NOT NULL GROUP BY label_id) d
+    WHERE label_count.label_id = d.label_id AND (d.annotations <> 0 OR d.suggestions <> 0 OR d.samples <> 0);
+END $$;
+
 CREATE FUNCTION public.add_dataset_event(dataset bigint, kind text, subject_id bigint, detail text) RETURNS void
     LANGUAGE plpgsql
     AS $$
@@ -20,11 +39,10 @@ CREATE FUNCTION public.annotation_count_deleted() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
 BEGIN
-    UPDATE label_count SET annotation_count = label_count.annotation_count - d.confirmed,
-                           suggestion_count = label_count.suggestion_count - d.suggested
-    FROM (SELECT label_id, count(*) FILTER (WHERE confirmed) AS confirmed,
-                 count(*) FILTER (WHERE NOT confirmed) AS suggested FROM before GROUP BY label_id) d
-    WHERE label_count.label_id = d.label_id;
+    PERFORM count_changes((
+        SELECT jsonb_agg(jsonb_build_object('label_id', label_id, 'annotations', -confirmed, 'suggestions', -suggested))
+        FROM (SELECT label_id, count(*) FILTER (WHERE confirmed) AS confirmed,
+                     count(*) FILTER (WHERE NOT confirmed) AS suggested FROM before GROUP BY label_id) d));
     IF has_models((SELECT dataset_id FROM before LIMIT 1)) THEN
         UPDATE suggestion_count c SET pending = c.pending - d.pending, accepted = c.accepted - d.accepted
         FROM (SELECT label_id, model_id, count(*) FILTER (WHERE NOT confirmed) AS pending,
@@ -39,11 +57,10 @@ CREATE FUNCTION public.annotation_count_inserted() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
 BEGIN
-    UPDATE label_count SET annotation_count = label_count.annotation_count + d.confirmed,
-                           suggestion_count = label_count.suggestion_count + d.suggested
-    FROM (SELECT label_id, count(*) FILTER (WHERE confirmed) AS confirmed,
-                 count(*) FILTER (WHERE NOT confirmed) AS suggested FROM after GROUP BY label_id) d
-    WHERE label_count.label_id = d.label_id;
+    PERFORM count_changes((
+        SELECT jsonb_agg(jsonb_build_object('label_id', label_id, 'annotations', confirmed, 'suggestions', suggested))
+        FROM (SELECT label_id, count(*) FILTER (WHERE confirmed) AS confirmed,
+                     count(*) FILTER (WHERE NOT confirmed) AS suggested FROM after GROUP BY label_id) d));
     IF has_models((SELECT dataset_id FROM after LIMIT 1)) THEN
         INSERT INTO suggestion_count (label_id, model_id, pending, accepted)
         SELECT label_id, model_id, count(*) FILTER (WHERE NOT confirmed), count(*) FILTER (WHERE confirmed)
@@ -58,14 +75,14 @@ CREATE FUNCTION public.annotation_count_updated() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
 BEGIN
-    UPDATE label_count SET annotation_count = label_count.annotation_count + d.confirmed,
-                           suggestion_count = label_count.suggestion_count + d.suggested
-    FROM (SELECT label_id, coalesce(sum(n) FILTER (WHERE confirmed), 0) AS confirmed,
-                 coalesce(sum(n) FILTER (WHERE NOT confirmed), 0) AS suggested
-          FROM (SELECT label_id, confirmed, -count(*) AS n FROM before GROUP BY 1, 2
-                UNION ALL SELECT label_id, confirmed, count(*) FROM after GROUP BY 1, 2) s
-          GROUP BY label_id) d
-    WHERE label_count.label_id = d.label_id AND (d.confirmed <> 0 OR d.suggested <> 0);
+    PERFORM count_changes((
+        SELECT jsonb_agg(jsonb_build_object('label_id', label_id, 'annotations', confirmed, 'suggestions', suggested))
+        FROM (SELECT label_id, coalesce(sum(n) FILTER (WHERE confirmed), 0) AS confirmed,
+                     coalesce(sum(n) FILTER (WHERE NOT confirmed), 0) AS suggested
+              FROM (SELECT label_id, confirmed, -count(*) AS n FROM before GROUP BY 1, 2
+                    UNION ALL SELECT label_id, confirmed, count(*) FROM after GROUP BY 1, 2) s
+              GROUP BY label_id) d
+        WHERE confirmed <> 0 OR suggested <> 0));
     IF has_models((SELECT dataset_id FROM after LIMIT 1)) THEN
         INSERT INTO suggestion_count (label_id, model_id)
         SELECT DISTINCT label_id, model_id FROM after WHERE model_id IS NOT NULL ON CONFLICT DO NOTHING;
@@ -89,7 +106,7 @@ DECLARE
     head record;
 BEGIN
     FOR head IN
-        SELECT id, revision FROM dataset
+        SELECT id, written_revision(revision) AS revision FROM dataset
         WHERE deleted_at IS NULL AND id = ANY (ARRAY(SELECT DISTINCT dataset_id FROM before))
     LOOP
         IF TG_OP = 'UPDATE' THEN
@@ -136,6 +153,17 @@ CREATE FUNCTION public.composed(path text) RETURNS text
     AS $$
     SELECT CASE WHEN octet_length(path) = char_length(path) THEN path ELSE normalize(path, NFC) END
 $$;
+
+CREATE FUNCTION public.count_changes(deltas jsonb) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    IF nullif(current_setting('labelgraph.revision', true), '') IS NULL THEN
+        PERFORM add_counts(deltas);
+    ELSIF deltas IS NOT NULL THEN
+        PERFORM set_config('labelgraph.counts', (noted_counts() || deltas)::text, true);
+    END IF;
+END $$;
 
 CREATE FUNCTION public.dataset_named(wanted text) RETURNS bigint
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -212,7 +240,7 @@ DECLARE
     head record;
 BEGIN
     FOR head IN
-        SELECT id, revision FROM dataset
+        SELECT id, written_revision(revision) AS revision FROM dataset
         WHERE deleted_at IS NULL AND id = ANY (ARRAY(SELECT DISTINCT dataset_id FROM before))
     LOOP
         IF TG_OP = 'UPDATE' THEN
@@ -346,6 +374,26 @@ BEGIN
     RETURN true;
 END $$;
 
+CREATE FUNCTION public.noted_counts() RETURNS jsonb
+    LANGUAGE sql STABLE
+    RETURN (COALESCE(NULLIF(current_setting('labelgraph.counts'::text, true), ''::text), '[]'::text))::jsonb;
+
+CREATE FUNCTION public.record_written(written_dataset bigint, kind text, ids bigint[], revisions bigint[], actors text[], summaries text[]) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    recorded timestamptz;
+BEGIN
+    UPDATE dataset SET revision = revision + cardinality(ids), updated_at = greatest(updated_at, clock_timestamp())
+    WHERE dataset.id = written_dataset RETURNING updated_at INTO recorded;
+    INSERT INTO change (id, dataset_id, revision, kind, actor, at, summary, undoable)
+    SELECT written.id, written_dataset, written.revision, record_written.kind, written.actor, recorded, written.summary, true
+    FROM unnest(ids, revisions, actors, summaries) AS written (id, revision, actor, summary);
+    PERFORM set_config('labelgraph.revision', '', true);
+    PERFORM add_counts(noted_counts());
+    PERFORM set_config('labelgraph.counts', '', true);
+END $$;
+
 CREATE FUNCTION public.refresh_history(fact text) RETURNS void
     LANGUAGE plpgsql
     AS $_$
@@ -398,7 +446,7 @@ DECLARE
     head record;
 BEGIN
     FOR head IN
-        SELECT id, revision%5$s FROM dataset
+        SELECT id, written_revision(revision) AS revision%5$s FROM dataset
         WHERE deleted_at IS NULL AND id = ANY (ARRAY(SELECT DISTINCT dataset_id FROM before))
     LOOP
         IF TG_OP = 'UPDATE' THEN
@@ -452,19 +500,20 @@ CREATE FUNCTION public.sample_count_updated() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
 BEGIN
-    UPDATE dataset SET labeled = dataset.labeled + d.labeled, pending = dataset.pending + d.pending
-    FROM (SELECT dataset_id, coalesce(sum(n) FILTER (WHERE state = 'LABELED'), 0) AS labeled,
-                 coalesce(sum(n) FILTER (WHERE state = 'PENDING'), 0) AS pending
-          FROM (SELECT dataset_id, state, -count(*) AS n FROM before GROUP BY 1, 2
-                UNION ALL SELECT dataset_id, state, count(*) FROM after GROUP BY 1, 2) s
-          GROUP BY dataset_id) d
-    WHERE dataset.id = d.dataset_id AND (d.labeled <> 0 OR d.pending <> 0);
-    UPDATE label_count SET sample_count = label_count.sample_count + d.n
-    FROM (SELECT label_id, sum(n) AS n
-          FROM (SELECT label_id, -count(*) AS n FROM before, unnest(label_ids) label_id GROUP BY 1
-                UNION ALL SELECT label_id, count(*) FROM after, unnest(label_ids) label_id GROUP BY 1) s
-          GROUP BY label_id HAVING sum(n) <> 0) d
-    WHERE label_count.label_id = d.label_id;
+    PERFORM count_changes((
+        SELECT jsonb_agg(delta) FROM (
+            SELECT jsonb_build_object('dataset_id', dataset_id,
+                                      'labeled', coalesce(sum(n) FILTER (WHERE state = 'LABELED'), 0),
+                                      'pending', coalesce(sum(n) FILTER (WHERE state = 'PENDING'), 0)) AS delta
+            FROM (SELECT dataset_id, state, -count(*) AS n FROM before GROUP BY 1, 2
+                  UNION ALL SELECT dataset_id, state, count(*) FROM after GROUP BY 1, 2) s
+            GROUP BY dataset_id
+            UNION ALL
+            SELECT jsonb_build_object('label_id', label_id, 'samples', sum(n))
+            FROM (SELECT label_id, -count(*) AS n FROM before, unnest(label_ids) label_id GROUP BY 1
+                  UNION ALL SELECT label_id, count(*) FROM after, unnest(label_ids) label_id GROUP BY 1) s
+            GROUP BY label_id HAVING sum(n) <> 0
+        ) every));
     RETURN NULL;
 END $$;
 
@@ -475,7 +524,7 @@ DECLARE
     head record;
 BEGIN
     FOR head IN
-        SELECT id, revision, (SELECT max(v.revision) FROM version v WHERE v.dataset_id = dataset.id) AS shown FROM dataset
+        SELECT id, written_revision(revision) AS revision, (SELECT max(v.revision) FROM version v WHERE v.dataset_id = dataset.id) AS shown FROM dataset
         WHERE deleted_at IS NULL AND id = ANY (ARRAY(SELECT DISTINCT dataset_id FROM before))
     LOOP
         IF TG_OP = 'UPDATE' THEN
@@ -613,7 +662,7 @@ DECLARE
     head record;
 BEGIN
     FOR head IN
-        SELECT id, revision FROM dataset
+        SELECT id, written_revision(revision) AS revision FROM dataset
         WHERE deleted_at IS NULL AND id = ANY (ARRAY(SELECT DISTINCT dataset_id FROM before))
     LOOP
         IF TG_OP = 'UPDATE' THEN
@@ -695,6 +744,10 @@ BEGIN
     WHERE NOT published AND dataset_id = NEW.dataset_id AND since <= NEW.revision AND until > NEW.revision;
     RETURN NULL;
 END $$;
+
+CREATE FUNCTION public.written_revision(revision bigint) RETURNS bigint
+    LANGUAGE sql STABLE
+    RETURN COALESCE((NULLIF(current_setting('labelgraph.revision'::text, true), ''::text))::bigint, revision);
 
 CREATE TABLE public.alembic_version (
     version_num character varying(32) NOT NULL

@@ -23,10 +23,10 @@ async def outcome(database: Database, work: Work) -> Any:
         return refused.code
 
 
-async def until_blocked(database: Database) -> None:
-    """Until some transaction waits for a lock."""
+async def until_blocked(database: Database, transactions: int = 1) -> None:
+    """Until so many transactions wait for a lock."""
     async with asyncio.timeout(TIMEOUT), database.reading() as reader:
-        while not await reader.fetchval(WAITING):  # noqa: ASYNC110 (others' locks wake nobody here)
+        while await reader.fetchval(WAITING) < transactions:  # noqa: ASYNC110 (others' locks wake nobody here)
             await asyncio.sleep(0.01)
 
 

@@ -90,13 +90,42 @@ async def changes(database: Database) -> list[tuple[int, str, str, int]]:
     return [tuple(row) for row in rows]
 
 
-async def test_those_that_wait_are_committed_at_once_each_as_a_change_of_its_own(
+async def test_half_of_those_that_wait_are_committed_at_once_each_as_a_change_of_its_own(
     database: Database, database_url: str, pets: DatasetRows
 ) -> None:
     async with dataset_held(database, database_url, pets):
         calls = [
             labelling(database, pets, [0, 1], "cat"),
-            labelling(database, pets, [1, 2, 99], "cat", "dog", by=BOB),
+            labelling(database, pets, [2, 99], "cat", "dog", by=BOB),
+            labelling(database, pets, [3], mode="SET"),
+            labelling(database, pets, [4], "cat"),
+            labelling(database, pets, [5], "dog", expected_revision=5, expected_count=1),
+        ]
+        await asyncio.sleep(0)
+    done: list[Labelled] = await asyncio.gather(*calls)
+    assert [(each.matched, each.changed) for each in done] == [(2, 2), (1, 1), (1, 0), (1, 1), (1, 1)]
+    assert done[1].not_found == (0,)
+    assert done[2].change is None
+    made = await changes(database)
+    assert [each[:3] for each in made] == [
+        (2, "ann", "Added `dog` to 1 sample"),
+        (3, "ann", "Added `cat` to 2 samples"),
+        (4, "bob", "Added `cat`, `dog` to 1 sample"),
+        (5, "ann", "Added `cat` to 1 sample"),
+        (6, "ann", "Added `dog` to 1 sample"),
+    ]
+    first, second, third, fourth, fifth = (each[3] for each in made)
+    assert (second == third, fourth == fifth, len({first, second, fourth})) == (True, True, 3)
+    assert await wrong(database, pets.id) == []
+
+
+async def test_calls_for_the_same_samples_are_done_in_the_order_of_their_arrival(
+    database: Database, database_url: str, pets: DatasetRows
+) -> None:
+    async with dataset_held(database, database_url, pets):
+        calls = [
+            labelling(database, pets, [0, 1], "cat"),
+            labelling(database, pets, [1, 2], "cat", "dog", by=BOB),
             labelling(database, pets, [0], mode="SET"),
             labelling(database, pets, [1], "cat"),
             labelling(database, pets, [1, 2], "dog", mode="REMOVE", expected_revision=5, expected_count=2),
@@ -104,20 +133,86 @@ async def test_those_that_wait_are_committed_at_once_each_as_a_change_of_its_own
         await asyncio.sleep(0)
     done: list[Labelled] = await asyncio.gather(*calls)
     assert [(each.matched, each.changed) for each in done] == [(2, 2), (2, 2), (1, 1), (1, 0), (2, 2)]
-    assert done[1].not_found == (0,)
-    assert done[3].change is None
-    made = await changes(database)
-    assert [each[:3] for each in made] == [
-        (2, "ann", "Added `dog` to 1 sample"),
-        (3, "ann", "Added `cat` to 2 samples"),
-        (4, "bob", "Added `cat`, `dog` to 2 samples"),
-        (5, "ann", "Removed all labels from 1 sample"),
-        (6, "ann", "Removed `dog` from 2 samples"),
+    assert [each[2] for each in await changes(database)] == [
+        "Added `dog` to 1 sample",
+        "Added `cat` to 2 samples",
+        "Added `cat`, `dog` to 2 samples",
+        "Removed all labels from 1 sample",
+        "Removed `dog` from 2 samples",
     ]
-    assert len({each[3] for each in made}) == 2, "one transaction for the first call, and one for all others"
     first, second, third = pets.samples[:3]
     labelled = await names(database, pets.id)
     assert (labelled[first], labelled[second], labelled[third]) == ([], ["cat"], ["cat"])
+    assert await wrong(database, pets.id) == []
+
+
+# -- two transactions at the same time --------------------------------------------------------------------------------
+
+
+@asynccontextmanager
+async def two_under_way(database: Database, url: str, pets: DatasetRows) -> AsyncIterator[list["asyncio.Task[Any]"]]:
+    """A first transaction has written, and waits for a counter; a second one has written, and waits for the first. The
+    calls of both, three and two."""
+    async with held(url, "SELECT FROM label_count WHERE label_id = $1 FOR UPDATE", pets.labels["cat"]):
+        async with dataset_held(database, url, pets):
+            calls = [labelling(database, pets, [sample], "cat") for sample in range(5)]
+            await asyncio.sleep(0)
+        await until_blocked(database, 2)
+        yield calls
+
+
+async def test_a_second_transaction_writes_while_the_first_is_under_way(
+    database: Database, database_url: str, pets: DatasetRows
+) -> None:
+    async with two_under_way(database, database_url, pets) as calls:
+        async with database.reading() as reader:
+            waiting = await reader.fetch(
+                "SELECT query FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+            )
+        assert sorted("record_written" in row["query"] for row in waiting) == [False, True]
+    assert [each.changed for each in await asyncio.gather(*calls)] == [1] * 5
+    made = await changes(database)
+    assert [each[0] for each in made] == [2, 3, 4, 5, 6, 7]
+    assert [made[1][3] == each[3] for each in made[1:]] == [True, True, True, False, False]
+    ids = [each.change for each in await asyncio.gather(*calls)]
+    assert ids == sorted(ids), "as the revisions"
+    assert await wrong(database, pets.id) == []
+
+
+async def test_if_the_first_fails_the_second_is_done_again(
+    database: Database, database_url: str, pets: DatasetRows
+) -> None:
+    async with two_under_way(database, database_url, pets) as calls, database.reading() as reader:
+        await reader.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE '%record_written%'"
+        )
+    assert [each.changed for each in await asyncio.gather(*calls)] == [1] * 5
+    assert [each[0] for each in await changes(database)] == [2, 3, 4, 5, 6, 7]
+    assert await wrong(database, pets.id) == []
+
+
+async def test_if_another_writer_comes_in_between_the_second_is_done_again(
+    database: Database, database_url: str, pets: DatasetRows
+) -> None:
+    async def mark(session: AsyncSession) -> Labelled:
+        return await update(session, pets.id, Selection(ids=[pets.samples[6]]), {"hard": True}, by=ANN)
+
+    async with held(database_url, "SELECT FROM label_count WHERE label_id = $1 FOR UPDATE", pets.labels["cat"]):
+        first = labelling(database, pets, [0], "cat")
+        await until_blocked(database)
+        marked = asyncio.create_task(write(database, mark, Labelled))
+        await until_blocked(database, 2)
+        second = labelling(database, pets, [1], "cat")
+        await until_blocked(database, 3)
+        guarded = labelling(database, pets, [2], "cat", expected_revision=3)
+    done = await asyncio.gather(first, marked, second)
+    assert [each.changed for each in done] == [1, 1, 1]
+    assert (await guarded).changed == 1, "it is compared with what is committed"
+    assert [each[2] for each in await changes(database)][1:] == [
+        "Marked 1 sample as hard",
+        *["Added `cat` to 1 sample"] * 2,
+    ]
     assert await wrong(database, pets.id) == []
 
 
@@ -209,26 +304,28 @@ async def test_when_the_server_process_that_commits_is_killed_each_call_is_done_
     assert [each[0] for each in await changes(database)] == [2, 3, 4]
 
 
-@pytest.mark.parametrize("slow", ["label_locked", "lock_head"])
+@pytest.mark.parametrize("slow", ["write_labels", "lock_head"])
 async def test_a_database_that_does_not_answer_one_call_is_asked_again_for_the_others(
     database: Database, database_url: str, pets: DatasetRows, monkeypatch: pytest.MonkeyPatch, slow: str
 ) -> None:
     """Only the one whose statement it was has the error; of one that was for all of them, none."""
-    original = getattr(label_together_module, slow)
+    original, failures = getattr(label_together_module, slow), list[Any]()
 
     async def late(session: AsyncSession, what: Any, *arguments: Any, **named: Any) -> Any:
-        if slow == "lock_head" or pets.samples[1] in what.ids:
+        if not failures and (slow == "lock_head" or pets.samples[1] in what.changing.ids):
+            failures.append(what)
             raise TimeoutError
         return await original(session, what, *arguments, **named)
 
     async with dataset_held(database, database_url, pets):
         monkeypatch.setattr(label_together_module, slow, late)
-        calls = [labelling(database, pets, [sample], "cat") for sample in range(3)]
+        calls = [labelling(database, pets, [sample], "cat") for sample in range(5)]
         await asyncio.sleep(0)
     outcomes = await asyncio.gather(*calls)
-    assert [isinstance(each, Unavailable) for each in outcomes] == [False, slow == "label_locked", False]
+    late_one = slow == "write_labels"
+    assert [isinstance(each, Unavailable) for each in outcomes] == [False, late_one, False, False, False]
     labelled = await names(database, pets.id)
-    assert [bool(labelled[sample]) for sample in pets.samples[:3]] == [True, slow == "lock_head", True]
+    assert [bool(labelled[sample]) for sample in pets.samples[:5]] == [True, not late_one, True, True, True]
 
 
 # -- turns ------------------------------------------------------------------------------------------------------------

@@ -8,11 +8,12 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from db.errors import Invalid
 from db.history import large_changes
-from db.history.changes import expect_revision, lock_dataset, record
+from db.history.changes import RecordedChange, expect_revision, lock_dataset, record
 from db.identity.tokens import Identity
 from db.labelling import annotations, label_resolution, labels, verdicts
 from db.labelling.labels import LabelReference, listed
 from db.labelling.samples.selection import LockedSamples, Selection, lock_samples
+from db.labelling.verdicts import SuggestionFlags
 
 Mode = Literal["ADD", "SET", "REMOVE"]
 MAX_LABELS: Final = 100  # in one call
@@ -67,6 +68,21 @@ class Labelled:
         return cls(samples.dataset_id, samples.count, 0, samples.not_found, page, not_found_paths=missing)
 
 
+@dataclass(frozen=True, slots=True)
+class Labelling:
+    """What is to be written. `unchanged`: the outcome as long as nothing is. `new`: names of labels that are made."""
+
+    unchanged: Labelled
+    changing: LockedSamples
+    labels: list[int]
+    new: list[str]
+    mode: Mode
+    summary: str
+
+    def done(self, change: RecordedChange) -> Labelled:
+        return replace(self.unchanged, changed=self.changing.count, change=change.id)
+
+
 async def label(
     session: AsyncSession, dataset_id: int, selection: Selection, how: LabelWith, *, by: Identity
 ) -> Labelled:
@@ -78,48 +94,50 @@ async def label(
     names = label_resolution.named(used, known)
     label_resolution.missing(names, known, create=how.create_missing)
     matched = await lock_samples(session, dataset_id, selection)
-    return await label_locked(session, matched, {name: known.get(name) for name in names}, how, by=by)
+    plan = await prepare(session, matched, {name: known.get(name) for name in names}, how)
+    if not plan.changing.count:
+        await expect_revision(session, dataset_id, how.expected_revision)
+        return plan.unchanged
+    change = await record(
+        session, dataset_id, by.name, "LABEL_SAMPLES", plan.summary, expected_revision=how.expected_revision
+    )
+    created = await label_resolution.make(session, dataset_id, plan.new, change)
+    plan = replace(plan, labels=sorted([*plan.labels, *created.values()]))
+    flags = await verdicts.suggestion_flags(session, dataset_id, plan.labels)
+    await write_labels(session, plan, change, flags, by=by)
+    return plan.done(change)
 
 
-async def label_locked(
-    session: AsyncSession,
-    matched: LockedSamples,
-    names: Mapping[str, int | None],
-    how: LabelWith,
-    *,
-    by: Identity,
-) -> Labelled:
-    """Label samples that are locked. `names`: of the labels, with their ids, which are locked too; those without an id
-    are made. What it refuses, it refuses before it writes anything."""
-    dataset_id, mode = matched.dataset_id, how.mode
+async def prepare(
+    session: AsyncSession, matched: LockedSamples, names: Mapping[str, int | None], how: LabelWith
+) -> Labelling:
+    """Which of the samples, which are locked, change. `names`: of the labels, with their ids, which are locked too;
+    those without an id are to be made. Raises COUNT_MISMATCH."""
     matched.expect(how.expected_count)
     unchanged = await Labelled.unchanged(session, matched)
     known = sorted(id for id in names.values() if id is not None)
-    new = [] if mode == "REMOVE" else [name for name, id in names.items() if id is None]
-    changing = matched if new else await matched.narrow(session, CONDITIONS[mode], labels=known)
-    if not changing.count:
-        await expect_revision(session, dataset_id, how.expected_revision)
-        return unchanged
+    new = [] if how.mode == "REMOVE" else [name for name, id in names.items() if id is None]
+    changing = matched if new else await matched.narrow(session, CONDITIONS[how.mode], labels=known)
     summary = (
-        SUMMARIES[mode].format(listed(names), changing.counted)
+        SUMMARIES[how.mode].format(listed(names), changing.counted)
         if names
         else f"Removed all labels from {changing.counted}"
     )
-    change = await record(
-        session, dataset_id, by.name, "LABEL_SAMPLES", summary, expected_revision=how.expected_revision
-    )
-    created = await label_resolution.make(session, dataset_id, new, change)
-    ids = sorted([*known, *created.values()])
-    flags = await verdicts.suggestion_flags(session, dataset_id, ids)
-    for part in await changing.parts(session):
-        if mode != "ADD":
-            all_others = mode == "SET"
+    return Labelling(unchanged, changing, known, new, how.mode, summary)
+
+
+async def write_labels(
+    session: AsyncSession, plan: Labelling, change: RecordedChange, flags: SuggestionFlags, *, by: Identity
+) -> None:
+    ids = plan.labels
+    for part in await plan.changing.parts(session):
+        if plan.mode != "ADD":
+            all_others = plan.mode == "SET"
             await annotations.take_labels(session, part, ids, change, all_others=all_others, flags=flags)
-        if mode != "REMOVE" and ids:
+        if plan.mode != "REMOVE" and ids:
             await annotations.add_labels(session, part, ids, change, actor=by.name, flags=flags)
         await annotations.refresh_derived_state(session, part, change, actor=by.name)
         large_changes.report(session, part.share)
-    return replace(unchanged, changed=changing.count, change=change.id)
 
 
 async def replace_label(

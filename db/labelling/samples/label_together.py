@@ -1,6 +1,11 @@
 """Labelling samples that are named by their ids, which happens most. While one transaction does it in a dataset, other
-calls wait in memory, and the next transaction carries out all of them: it takes the dataset's row once, and commits
+calls wait in memory, and the next transaction carries out half of them: it takes the dataset's row once, and commits
 once. Each call has its own change, outcome or refusal, as if it were alone.
+
+That transaction begins while the one before still writes, and so uses another core. It knows by then how many changes
+will precede its own, and so the revisions of its own. It writes its samples, of which the other has none, adds up what
+it changes of counters, and takes the dataset's row last. If the dataset is then at another revision, since the other
+failed, or somebody else was faster, it is rolled back, and done again after the other has ended.
 
 A call is done alone, in a transaction of its own, where it would wait for something that the others do not need:
 samples or labels that somebody else has locked, labels that are to be made, a key that is in use. So are all calls of
@@ -10,22 +15,23 @@ room or no answer for one of them, that one has its error already.
 
 import asyncio
 import random
-from collections.abc import Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from db.concurrency_limits import Entry
+from db.concurrency_limits import Batch, Entry, WrongAnnouncement
 from db.errors import DomainError, Unavailable
 from db.history import idempotency
-from db.history.changes import expect_revision, lock_head, lock_shared
+from db.history.changes import expect_revision, lock_head, lock_shared, number_changes, record_written, write_next
 from db.history.idempotency import Keyed
 from db.history.transactions import OTHERS, patience, unknown_outcome, write
 from db.identity.tokens import Identity
+from db.labelling import verdicts
 from db.labelling.labels import LabelReference, split
-from db.labelling.samples.label import Labelled, LabelWith, distinct, label, label_locked
+from db.labelling.samples.label import Labelled, Labelling, LabelWith, distinct, label, prepare, write_labels
 from db.labelling.samples.selection import LockedSamples, Selection
 from db.postgres import sql
 from db.postgres.engine import Database
@@ -79,20 +85,28 @@ async def label_together(
     if selection.ids and by.sees(dataset_id):
         call = Call(tuple(dict.fromkeys(selection.ids)), distinct(how.labels), how, by, keyed)
         work = partial(_label_all, database, dataset_id)
+        needs: frozenset[Hashable] = frozenset(call.ids)
+        if keyed is not None:
+            needs |= {keyed.of_request}
         async with database.unused():
-            done: Labelled | None = await database.together.do(dataset_id, call, work)
+            done: Labelled | None = await database.together.do(dataset_id, call, work, needs=needs)
         if done is not None:
             return done
     return await write(database, lambda session: label(session, dataset_id, selection, how, by=by), Labelled, keyed)
 
 
-async def _label_all(database: Database, dataset_id: int, entries: Sequence[CallEntry]) -> None:
-    """Set the results of the calls. Those that wait for one with the same key are left for the next transaction."""
-    progress = Progress()
+async def _label_all(database: Database, dataset_id: int, batch: Batch[Call, Labelled | None]) -> None:
+    """Set the results of the calls. Raises WrongAnnouncement if nothing was done since the transaction before did not
+    leave what it had announced."""
+    progress, entries = Progress(), batch.entries
+    if batch.before is not None and any(entry.item.how.expected_revision is not None for entry in entries):
+        await batch.before.ended.wait()
     try:
         async with database.writing() as session:
             progress.has_begun = True
-            await _label_in(session, dataset_id, entries, progress)
+            await _label_in(session, dataset_id, batch, progress)
+    except WrongAnnouncement:
+        raise
     except Exception as error:
         if is_rolled_back(error):  # another has had the dataset for as long as a lock is waited for
             await _wait(entries, patience(database))
@@ -134,35 +148,70 @@ def _set(entry: CallEntry, outcome: Outcome) -> None:
         entry.result.set_result(outcome)
 
 
-async def _label_in(session: AsyncSession, dataset_id: int, entries: Sequence[CallEntry], progress: Progress) -> None:
-    """Everything is locked first, without waiting, and the dataset's row last, for which all wait."""
+async def _label_in(
+    session: AsyncSession, dataset_id: int, batch: Batch[Call, Labelled | None], progress: Progress
+) -> None:
+    """Everything is locked first, without waiting. The dataset's row, for which all wait, comes next; or last, where
+    the transaction before has announced its revision."""
+    entries = [entry for entry in batch.entries if not entry.result.done()]
     locked = await _lock(session, dataset_id, [entry.item for entry in entries])
-    revision = await lock_head(session, dataset_id)
-    done: list[tuple[Keyed, Labelled]] = []
-    outcomes = progress.outcomes
+    announced: int | None = batch.announced
+    revision = await lock_head(session, dataset_id) if announced is None else announced
+    if revision is None:
+        progress.outcomes.update(dict.fromkeys(entries))
+        return
+    plans: dict[CallEntry, Labelling] = {}
     for entry in entries:
-        call = entry.item
-        if entry.result.done():
-            continue
-        if revision is None:
-            outcomes[entry] = None
-            continue
-        if call.keyed is not None and any(keyed.of_request == call.keyed.of_request for keyed, _ in done):
-            continue
         progress.current = entry
         try:
-            outcome = await _label_one(session, dataset_id, call, locked, revision)
-        except DomainError as refusal:  # before anything was written
-            outcomes[entry] = refusal
+            planned = await _plan(session, dataset_id, entry.item, locked, revision + len(plans))
+        except DomainError as refusal:
+            progress.outcomes[entry] = refusal
             continue
-        outcomes[entry] = outcome
-        if outcome is not None and outcome.change is not None:
-            revision += 1
-        if outcome is not None and call.keyed is not None:
-            done.append((call.keyed, outcome))
+        if isinstance(planned, Labelling):
+            plans[entry] = planned
+        else:
+            progress.outcomes[entry] = planned
     progress.current = None
-    if done:
-        await idempotency.store_outcomes(session, done, Labelled)
+    labels = {id for plan in plans.values() for id in plan.labels}
+    flags = await verdicts.suggestion_flags(session, dataset_id, list(labels))
+    if not flags.has_models:
+        batch.announce(revision + len(plans))
+    elif announced is not None:  # verdicts change counters of models, which only who has the dataset's row may do
+        raise WrongAnnouncement
+    if plans:
+        await _write(session, dataset_id, plans, flags, revision, progress, is_ahead=announced is not None)
+    done = [
+        (entry.item.keyed, outcome) for entry, outcome in progress.outcomes.items() if isinstance(outcome, Labelled)
+    ]
+    if keyed := [(key, outcome) for key, outcome in done if key is not None]:
+        await idempotency.store_outcomes(session, keyed, Labelled)
+
+
+async def _write(
+    session: AsyncSession,
+    dataset_id: int,
+    plans: Mapping[CallEntry, Labelling],
+    flags: verdicts.SuggestionFlags,
+    revision: int,
+    progress: Progress,
+    *,
+    is_ahead: bool,
+) -> None:
+    """What calls change in a dataset of this revision. `is_ahead`: the transaction before is under way, and its row not
+    locked yet; raises WrongAnnouncement if it is at another revision then."""
+    changes = await number_changes(session, revision, len(plans))
+    for change, (entry, plan) in zip(changes, plans.items(), strict=True):
+        progress.current = entry
+        if change is not changes[0]:
+            await write_next(session, change)
+        await write_labels(session, plan, change, flags, by=entry.item.by)
+        progress.outcomes[entry] = plan.done(change)
+    progress.current = None
+    if is_ahead and await lock_head(session, dataset_id) != revision:
+        raise WrongAnnouncement
+    summaries = [(entry.item.by.name, plan.summary) for entry, plan in plans.items()]
+    await record_written(session, dataset_id, "LABEL_SAMPLES", changes, summaries)
 
 
 async def _lock(session: AsyncSession, dataset_id: int, calls: Sequence[Call]) -> Locked:
@@ -185,9 +234,10 @@ async def _lock(session: AsyncSession, dataset_id: int, calls: Sequence[Call]) -
     return Locked(labels, frozenset(row["ids"]), frozenset(row["busy"]), earlier)
 
 
-async def _label_one(
+async def _plan(
     session: AsyncSession, dataset_id: int, call: Call, locked: Locked, revision: int
-) -> Labelled | None:
+) -> Labelling | Labelled | None:
+    """What the call changes, or its outcome if that is nothing. None: it is done alone."""
     if call.keyed is not None:
         earlier = locked.keys.get(call.keyed.of_request)
         if earlier is None:
@@ -200,4 +250,5 @@ async def _label_one(
     await expect_revision(session, dataset_id, call.how.expected_revision, revision)
     samples = LockedSamples.of_ids(dataset_id, call.ids, locked.samples)
     names = dict(locked.labels[reference] for reference in call.labels)
-    return await label_locked(session, samples, names, call.how, by=call.by)
+    plan = await prepare(session, samples, names, call.how)
+    return plan if plan.changing.count else plan.unchanged
