@@ -182,10 +182,12 @@ async def _label_in(
     if plans:
         await _write(session, dataset_id, plans, flags, revision, progress, is_ahead=announced is not None)
     done = [
-        (entry.item.keyed, outcome) for entry, outcome in progress.outcomes.items() if isinstance(outcome, Labelled)
+        (entry.item.keyed, outcome)
+        for entry, outcome in progress.outcomes.items()
+        if entry.item.keyed is not None and isinstance(outcome, Labelled)
     ]
-    if keyed := [(key, outcome) for key, outcome in done if key is not None]:
-        await idempotency.store_outcomes(session, keyed, Labelled)
+    if done:
+        await idempotency.store_outcomes(session, done, Labelled)
 
 
 async def _write(
