@@ -1,7 +1,7 @@
 """Exports to COCO, WebDataset and Parquet, compared with scripts that do so by hand, and what memory they take.
 
 The dataset has boxes, and images of some kilobytes, many of which are links to the same file: the time of disks is not
-what is measured. Each export is that of a new worker process, whose largest memory is printed beside the rates.
+what is measured. Each export is that of a new worker process, whose largest memory is printed next to the rates.
 """
 
 import asyncio

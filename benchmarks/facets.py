@@ -1,4 +1,4 @@
-"""Facets of many filters, beside `SELECT count(*)` by hand of the same samples: the processor time of Postgres."""
+"""Facets of many filters, compared with `SELECT count(*)` by hand of their samples: the processor time of Postgres."""
 
 from dataclasses import dataclass
 from functools import partial

@@ -40,7 +40,7 @@ def write_small(folder: Path, count: int) -> None:
 
 
 def link_small(folder: Path, count: int, kinds: int) -> list[bytes]:
-    """As many files as wanted, as a dataset of `benchmarks/dataset.py` names them, which are links to a few different
+    """So many files, as a dataset of `benchmarks/dataset.py` names them, which are links to a few different
     pictures of some kilobytes, which are returned. Neighbours show different ones, or a format could compress them."""
     folder.mkdir(parents=True, exist_ok=True)
     pictures = [folder / f"{kind}.jpg" for kind in range(kinds)]

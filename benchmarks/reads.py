@@ -89,7 +89,7 @@ SUGGESTED: Final[dict[str, tuple[dict[str, Any], str]]] = {
 
 
 async def suggestions(bench: Bench) -> None:
-    """Beside pages by a label as common as the suggestions."""
+    """Compared with pages by a label as common as the suggestions."""
     url = await servers.suggested_database(bench.postgres, bench.rows)
     async with servers.labelgraph(url, bench.data, "--no-worker") as ours:
 

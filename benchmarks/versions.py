@@ -1,6 +1,6 @@
 """What versions cost: publishing, pages of versions compared with the working set, and comparing.
 
-Two datasets, of a thousand samples and of as many as wanted. The large one gets ten versions, before each of which a
+Two datasets, of a thousand samples and of `--rows`. The large one gets ten versions, before each of which a
 twentieth of its samples is relabelled.
 """
 

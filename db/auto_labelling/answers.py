@@ -61,7 +61,7 @@ class Answer:
 
 
 def note_length(count: int, problems: list[str], *, what: str = "annotations", most: int = MAX_READ) -> None:
-    """Of what a model says of a sample: more than is read of it is not even looked at."""
+    """Add a problem where a model's answer about a sample has more items than are read."""
     if count > most:
         problems.append(f"The model's answer about it has {count:,} {what}; the first {most:,} were read.")
 

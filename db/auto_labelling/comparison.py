@@ -13,7 +13,7 @@ from db.formats.shapes import Shape, extent
 from db.vision import THRESHOLDS
 
 LEAST_SIDE: Final = 4.0  # pixels of a box
-OVERLAP: Final = 0.5  # of two boxes: the area of what they share, by that of what they cover together
+OVERLAP: Final = 0.5  # of two boxes: intersection over union
 MAX_CONFUSIONS: Final = 1_000  # pairs of labels
 Box = tuple[float, float, float, float]
 
@@ -113,7 +113,7 @@ def _taken(free: list[tuple[int, Box]], box: Box, label: int | None = None) -> i
 
 
 def overlap(one: Box, other: Box) -> float:
-    """0 to 1: the area that both cover, by the area that one of them covers."""
+    """Intersection over union, 0 to 1."""
     one, other = _grown(one), _grown(other)
     width = min(one[2], other[2]) - max(one[0], other[0])
     height = min(one[3], other[3]) - max(one[1], other[1])
@@ -124,7 +124,7 @@ def overlap(one: Box, other: Box) -> float:
 
 
 def _grown(box: Box) -> Box:
-    """At least so wide and so high, around its middle."""
+    """The box, around its centre at least LEAST_SIDE wide and high."""
     left, top, right, bottom = box
     across, down = (max(0.0, LEAST_SIDE - side) / 2 for side in (right - left, bottom - top))
     return left - across, top - down, right + across, bottom + down

@@ -28,7 +28,8 @@ SEVERAL: Final = 0.02  # of the labelled samples have several labels: then every
 
 
 async def note(batches: Batches, found: Findings | None, *, warn: Callable[[Batch], None]) -> None:
-    """Over what an earlier claim has written; None where no sample could be evaluated. `warn`: of what went wrong."""
+    """Store the evaluation, in place of that of an earlier claim; None where no sample could be evaluated. `warn` adds
+    the warnings."""
     job_id, scores = batches.job.id, found.scores if found else ()
 
     async def write(batch: Batch) -> None:
@@ -119,7 +120,7 @@ def _said(answer: Answer, ids: Mapping[str, int], names: Mapping[int, str]) -> l
 
 
 def _without_warnings(answer: Answer, ids: Mapping[str, int]) -> Answer:
-    """What there is to warn of has been warned of."""
+    """The answer without what the job has already been warned of."""
     return replace(answer, problems=(), guesses=[each for each in answer.guesses if _label(each, ids) is not None])
 
 

@@ -106,7 +106,7 @@ class Client:
 
 
 class _Busy(Exception):
-    """The model may answer in a moment."""
+    """The model may answer when it is asked again."""
 
 
 async def _whole(response: "aiohttp.ClientResponse") -> bytes:
@@ -121,7 +121,8 @@ async def _whole(response: "aiohttp.ClientResponse") -> bytes:
 
 
 def _json(data: bytes) -> Any:
-    """Every value but the first of its list or object has a comma before it."""
+    """Raises Unanswered for what is not JSON, and for too many values: commas are counted, as every value but the first
+    of its list or object has one before it."""
     if data.count(b",") > MAX_VALUES:
         raise Unanswered(f"The model's answer has more than {MAX_VALUES:,} values.")
     try:

@@ -226,7 +226,7 @@ class Labelling:
     async def _suggestions(
         self, batch: Batch, answer: Answer, known: Mapping[str, int], allowed: set[int], turns: Turns
     ) -> list[Suggestion]:
-        """The surest first; each label of the whole image once, and each shape with a label."""
+        """By confidence, the highest first; each label of the whole image, and each shape with a label, once."""
         least: float = self.job.arguments["min_confidence"]
         found: dict[tuple[int, object], Suggestion] = {}
         sure = [guess for guess in answer.guesses if guess.confidence >= least]

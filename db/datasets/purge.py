@@ -27,7 +27,7 @@ ORDERS: Final = {"change": "ORDER BY id", "version": "ORDER BY id DESC"}
 
 async def run(database: Database, job: Claim, open_store: OpenStore) -> None:
     """Remove all rows of the dataset, at last its own and the job's. Files whose deletion was requested before are
-    tried once more; one that cannot be deleted now stays, since no row says any more that it is to go."""
+    tried once more; one that cannot be deleted now stays, since no row requests its deletion any more."""
     dataset_id = job.dataset_id
 
     async def wait_for_writers(batch: Batch) -> None:

@@ -1,7 +1,7 @@
 """The indexes of embeddings: one for each model that has many, made by the workers, without stopping anybody.
 
 With fewer, all are compared: that takes some tens of milliseconds, and is exact. An index is made once a model's
-embeddings have come in, which is ten times as fast as to keep it up to date meanwhile; later ones are added to it.
+embeddings are stored: that is ten times as fast as adding each to it. Later ones are added to it.
 """
 
 import logging
@@ -38,15 +38,15 @@ async def sweep(database: Database, url: str, *, many: int = MANY) -> int:
         await connection.execute("SET statement_timeout = 0; SET lock_timeout = 0")
         made = 0
         for row in await sql.run(connection, SQL.due, many=many):
-            made += await _bring_about(connection, row)
+            made += await _rebuild(connection, row)
         return made
     finally:
         await connection.close()
 
 
-async def _bring_about(connection: asyncpg.Connection, row: asyncpg.Record) -> bool:
-    """Whether an index was made. Each statement is a transaction of its own, as CONCURRENTLY requires: killed, it
-    leaves an index that is not valid, and due."""
+async def _rebuild(connection: asyncpg.Connection, row: asyncpg.Record) -> bool:
+    """Drop a model's index, and make it again if the model is still there: whether it was made. Each statement is a
+    transaction of its own, as CONCURRENTLY requires. If it is interrupted, the index is invalid, and made again."""
     name = f"embedding_of_{row['id']}"
     if row["is_there"]:
         await connection.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {name}")

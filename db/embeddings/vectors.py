@@ -75,7 +75,7 @@ async def lacking(
 
 
 async def add(session: AsyncSession, dataset_id: int, model: ModelName, vectors: Mapping[int, Sequence[float]]) -> None:
-    """Store vectors by source, as the server's own jobs compute them. Sources that are gone meanwhile are left out."""
+    """Store vectors by source, as the server's own jobs compute them. Sources that were deleted since are left out."""
     rows = await sql.run(session, SQL.present, dataset_id=dataset_id, sources=list(vectors))
     if rows:
         await _put(session, dataset_id, model, [(row["id"], vectors[row["id"]]) for row in rows])
@@ -118,7 +118,7 @@ async def delete(session: AsyncSession, dataset_id: int, model: ModelName, *, by
 
 
 async def _checked(samples: Sequence[SampleVector]) -> list[list[float]]:
-    """The vectors. Others have their turn meanwhile: there may be a million numbers."""
+    """The vectors, checked in steps between which other tasks run: there may be a million numbers."""
     if not samples:
         raise Invalid("No samples are given.", code="EMPTY_SELECTION")
     turns, vectors = Turns(20), list[list[float]]()

@@ -42,7 +42,7 @@ async def find_file(database: Database, file_id: int) -> ExportedFile | None:
 
 
 async def sweep(database: Database, opener: OpenStore) -> None:
-    """Remove what is due. A sweep that dies is made up for by the next: what it was given is due again."""
+    """Remove expired files. What an interrupted sweep has not removed is due again in the next."""
     while True:
         async with database.writing() as session:
             due = await sql.run(session, SQL.due, count=BATCH)

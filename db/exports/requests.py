@@ -110,7 +110,7 @@ def _place(dataset: Dataset, job_id: int) -> dict[str, Any]:
 
 
 async def _expect_room(session: AsyncSession, dataset_id: int, by: Identity) -> None:
-    """Refuse a token's exports beyond what it may have waiting: those of others keep it from none."""
+    """Refuse exports beyond what one token may have queued or running, whatever other tokens have."""
     await sql.run(session, SQL.take_turns, dataset_id=dataset_id)
     active = select(Job.id).where(
         col(Job.dataset_id) == dataset_id,

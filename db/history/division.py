@@ -1,7 +1,7 @@
 """How many units of each stratum go to each part of a split. No database: numbers in, numbers out.
 
-A unit is what is never torn apart, a sample or a group of samples; a stratum is all units with the same labels and the
-same number of samples. Which units of a stratum go where is drawn by a seed elsewhere (`split.sql`).
+A unit stays in one part: a sample, or a group of samples. A stratum is all units with the same labels and the same
+number of samples. Which units of a stratum go where is drawn by a seed elsewhere (`split.sql`).
 """
 
 from collections import Counter

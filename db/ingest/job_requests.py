@@ -48,8 +48,8 @@ async def request(
 
 async def start(session: AsyncSession, dataset_id: int, options: Options, *, requested_by: str) -> int:
     """Request a job, of which at most one runs in a dataset; a worker begins when the transaction commits. Returns the
-    job's id. A dry run of a sync is not started beside such a job, but a job may start beside it: whoever may only read
-    keeps nobody from working."""
+    job's id. A dry run of a sync does not start while such a job runs, but such a job may start while it runs: tokens
+    that may only read do not block others."""
     kind = "SYNC" if isinstance(options, sync.Options) else "IMPORT"
     if _is_dry_sync(options):
         await jobs.expect_no_ingest(session, dataset_id, starting=kind)

@@ -1,4 +1,4 @@
-"""The JSON beside an ONNX file, of the same name: what the model wants to see, and how to read what it says.
+"""The JSON next to an ONNX file, of the same name: the input that the model takes, and how to read its output.
 `docs/onnx-models.md` describes it. It needs neither NumPy nor ONNX Runtime.
 """
 

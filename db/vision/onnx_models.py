@@ -151,7 +151,7 @@ class OnnxModel:
         return [Suggested(label, confidence, (left, top, right, bottom))] if left < right and top < bottom else []
 
     def _on_image(self, box: list[float], size: tuple[int, int]) -> tuple[float, float, float, float]:
-        """A box of the model's input, as one of the image without the gray beside it."""
+        """A box of the model's input, as one of the image without the gray around it."""
         left, top, right, bottom = box
         if not self.letterbox:
             return left, top, right, bottom

@@ -123,12 +123,12 @@ def input_of(inputs: list[Any], described: ModelInput) -> Any:
     if given.type not in TYPES:
         raise ModelError(f"The model's input is a {given.type}, and it must be one of {', '.join(TYPES)}.")
     sizes = (described.height, described.width)
-    wanted = (1, 3, *sizes) if described.layout == "NCHW" else (1, *sizes, 3)
-    fits = len(given.shape) == len(wanted) and all(
-        not isinstance(size, int) or size in (want, 0, -1) for size, want in zip(given.shape, wanted, strict=True)
+    expected = (1, 3, *sizes) if described.layout == "NCHW" else (1, *sizes, 3)
+    fits = len(given.shape) == len(expected) and all(
+        not isinstance(size, int) or size in (side, 0, -1) for size, side in zip(given.shape, expected, strict=True)
     )
     if not fits:
-        raise ModelError(f"The model's input is of the shape {given.shape}, and {list(wanted)} is described.")
+        raise ModelError(f"The model's input is of the shape {given.shape}, and {list(expected)} is described.")
     return given
 
 

@@ -30,7 +30,7 @@ class Plans:
         else:
             self.misses += 1
             async with self._turns.slot(owner):
-                plan = self._plans.get(key)  # others may have needed it meanwhile
+                plan = self._plans.get(key)  # another request may have compiled it
                 if plan is None:
                     plan = await self._worker_thread.run(compiled)
                     self._plans.add(key, plan)

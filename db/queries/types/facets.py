@@ -94,18 +94,19 @@ class Facets:
         rows = select(*columns, self.of_group("count").label("count")).select_from(sqlalchemy.table(self.groups))
         return rows.where(self.of_group(key).is_not(None))
 
-    def of_samples(self, is_wanted: ColumnElement[bool], *columns: ColumnElement[Any]) -> Join:
-        """The wanted groups with their counts, and columns of one sample of each, which are found by their ids in one
-        pass of an index. FULL: however few the planner expects, they are hashed, and not compared each with each."""
+    def of_samples(self, condition: ColumnElement[bool], *columns: ColumnElement[Any]) -> Join:
+        """The groups that meet a condition with their counts, and columns of one sample of each. The samples are found
+        by their ids in one pass of an index. FULL: however few the planner expects, they are hashed, and not compared
+        each with each."""
         groups = sqlalchemy.table(self.groups)
         counts = select(self.of_group("id").label("id"), self.of_group("count").label("count")).select_from(groups)
-        ids = select(self.of_group("id")).select_from(groups).where(is_wanted).scalar_subquery()
+        ids = select(self.of_group("id")).select_from(groups).where(condition).scalar_subquery()
         row = self.sample
         is_one = row["id"] == func.any(func.array(ids))
         samples = row.select(row["id"].label("id"), *columns, where=[is_one, *row.conditions()]).offset(sql("0"))
-        wanted = counts.where(is_wanted).offset(sql("0")).subquery(self.context.name("wanted"))
+        counted = counts.where(condition).offset(sql("0")).subquery(self.context.name("counted"))
         found = samples.subquery(self.context.name("found"))
-        return wanted.outerjoin(found, wanted.c.id == found.c.id, full=True)
+        return counted.outerjoin(found, counted.c.id == found.c.id, full=True)
 
     def counted(self, name: str, value: ColumnElement[Any]) -> Select[Any]:
         """The count of each value that is made of `self.sample`, NULL left out."""

@@ -14,7 +14,7 @@ export interface Connection {
 
 export interface Options {
   server: string;
-  /** Called for each request: it may be renewed meanwhile. */
+  /** Called for each request: it may have been renewed. */
   token: () => string;
   attempts?: number;
   /** Needed where there is no global WebSocket, as in Node before version 22: that of the package `ws`. */

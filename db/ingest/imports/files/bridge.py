@@ -45,7 +45,7 @@ class Bridge:
 
 
 class ObjectFile(io.RawIOBase):
-    """A range of an object, or all of it, as a file. Raises StorageError; Invalid, if the object was cut meanwhile."""
+    """A range of an object, or all of it, as a file. Raises StorageError; Invalid, if the object is shorter now."""
 
     def __init__(self, bridge: Bridge, store: Store, path: str, size: int, start: int = 0) -> None:
         self.bridge = bridge

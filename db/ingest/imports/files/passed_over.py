@@ -12,7 +12,7 @@ from db.ingest.imports.files.source import is_image
 
 MAX_OPENED: Final = 10_000  # names that are remembered, beyond which their suffixes are
 SILENT: Final = ("", ".md", ".html", ".pdf")  # of what describes a data set to people
-DESCRIPTIONS: Final = ("label_config.xml", "croissant.json")  # that our own exports have beside the labels
+DESCRIPTIONS: Final = ("label_config.xml", "croissant.json")  # that our own exports have in addition to the labels
 KNOWN: Final[Mapping[str, re.Pattern[str]]] = {  # what else these formats have, and says no more than the rest
     "PASCAL_VOC": re.compile(r"(.*/)?(ImageSets/.*\.txt|labelmap\.txt)"),
     "WEBDATASET": re.compile(r".*\.cls"),
@@ -21,7 +21,7 @@ KNOWN: Final[Mapping[str, re.Pattern[str]]] = {  # what else these formats have,
 
 @dataclass(slots=True)
 class ReadFiles:
-    """Files as a reader sees them, which notes what it reads: of the small ones beside images only the suffix."""
+    """Files as a reader sees them, which notes what it reads: of the small ones next to images only the suffix."""
 
     files: Files
     opened: set[str] = field(default_factory=set)

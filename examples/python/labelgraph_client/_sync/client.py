@@ -120,12 +120,12 @@ class Client(Reading):
     def _upload_to_storage(self, dataset: str, files: list[PlannedUpload], at_once: int) -> list[UploadOutcome]:
         """Each file by its key: what an earlier call has uploaded is not uploaded again."""
         by_key = {file.key(): file for file in files}
-        wanted = [
+        uploads = [
             UploadInput(key=key, file_name=file.name, size=file.size, labels=file.labels)
             for key, file in by_key.items()
         ]
         request = RequestUploadsInput(
-            dataset_id=dataset, files=wanted, create_missing=True, on_conflict=UploadConflict.ERROR
+            dataset_id=dataset, files=uploads, create_missing=True, on_conflict=UploadConflict.ERROR
         )
         requested = (self.request_uploads(request)).results
         outcomes = {
