@@ -15,7 +15,7 @@ import struct
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 OLDEST = 15
 SOCKET = ".s.PGSQL.5432"
 SOCKET_PATH_BYTES = 100
-START_SECONDS = 120.0
+START_SECONDS = 300.0  # also where it recovers from a crash of the machine
 ANSWER_SECONDS = 10.0
 SSL_REQUEST = struct.pack("!ii", 8, 80877103)  # the shortest request of the protocol; the answer is a byte
 WATCH_SECONDS = 1.0  # between checks whether the supervisor lives
@@ -39,11 +39,10 @@ STOP_CHECKS = 1_500
 OPTIONS: Mapping[str, str] = {
     "listen_addresses": "",
     "unix_socket_permissions": "0700",
-    "shared_buffers": "256MB",
     "max_connections": "100",
     "work_mem": "16MB",
     "maintenance_work_mem": "128MB",
-    "max_wal_size": "2GB",
+    "max_wal_size": "4GB",
     "random_page_cost": "1.1",
     "jit": "off",
     "timezone": "UTC",
@@ -51,6 +50,8 @@ OPTIONS: Mapping[str, str] = {
     "log_destination": "stderr",
     "logging_collector": "off",
 }
+LEAST_BUFFERS, MOST_BUFFERS = 256, 1024  # megabytes
+MEMORY_LIMIT = Path("/sys/fs/cgroup/memory.max")  # of a container
 
 
 class EmbeddedError(CommandError):
@@ -150,7 +151,8 @@ async def _start(home: Path, sockets: Path, programs: Path | None, options: Mapp
     programs = programs or find_programs(int(version.read_text()) if version.exists() else None)
     if missing := [name for name in ("initdb", "postgres") if not (programs / name).exists()]:
         raise EmbeddedError(f"{programs} holds no {' and no '.join(missing)}: name their folder in LABELGRAPH_PG_BIN.")
-    arguments = [argument for name, value in {**OPTIONS, **options}.items() for argument in ("-c", f"{name}={value}")]
+    options = {**OPTIONS, "shared_buffers": shared_buffers(_memory()), **options}
+    arguments = [argument for name, value in options.items() for argument in ("-c", f"{name}={value}")]
     command = [sys.executable, "-I", supervisor.__file__, str(home), str(programs), str(sockets)]
     with (home / "log").open("wb") as log:
         process = await asyncio.create_subprocess_exec(
@@ -164,6 +166,19 @@ async def _start(home: Path, sockets: Path, programs: Path | None, options: Mapp
     if code != 0:
         reason = "\n".join((home / "log").read_text(errors="replace").splitlines()[-5:])
         raise EmbeddedError(f"The embedded Postgres did not start. The end of {home / 'log'}:\n{reason}")
+
+
+def shared_buffers(memory: int) -> str:
+    """How much of so many bytes Postgres keeps its pages in: an eighth, within limits."""
+    return f"{min(max(memory // 8 >> 20, LEAST_BUFFERS), MOST_BUFFERS)}MB"
+
+
+def _memory() -> int:
+    """Of the machine, or of the container."""
+    machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    with suppress(OSError, ValueError):  # there is none, or it has no limit
+        return min(machine, int(MEMORY_LIMIT.read_text()))
+    return machine
 
 
 def _answers(home: Path) -> bool:

@@ -57,6 +57,26 @@ async def test_is_durable_by_default_and_can_only_be_entered_by_its_owner(tmp_pa
         assert Path(pid_file(tmp_path).read_text().splitlines()[4]).stat().st_mode & 0o077 == 0
 
 
+@pytest.mark.parametrize(("memory", "expected"), [(1, "256MB"), (4, "512MB"), (24, "1024MB")])
+def test_keeps_pages_in_an_eighth_of_the_memory_within_limits(memory: int, expected: str) -> None:
+    assert server.shared_buffers(memory << 30) == expected
+
+
+@pytest.mark.parametrize("limit", [f"{3 << 30}\n", "max\n", None])
+async def test_the_memory_is_what_a_container_may_use_or_that_of_the_machine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: str | None
+) -> None:
+    monkeypatch.setattr(server, "MEMORY_LIMIT", tmp_path / "memory.max")
+    if limit is not None:
+        server.MEMORY_LIMIT.write_text(limit)
+    machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    expected = server.shared_buffers(min(machine, 3 << 30) if limit and limit[0].isdigit() else machine)
+    async with embedded_postgres.postgres(tmp_path) as url:
+        assert await fetch(
+            url, f"SELECT pg_size_bytes(current_setting('shared_buffers')) = pg_size_bytes('{expected}')"
+        )
+
+
 async def test_knows_letters_of_every_script_and_orders_by_code_point(tmp_path: Path) -> None:
     async with embedded_postgres.postgres(tmp_path) as url:
         assert await fetch(url, "SELECT lower('ÄÖ') || ('a' > 'B') || ('é' > 'z')") == "äötruetrue"
