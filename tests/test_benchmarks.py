@@ -50,6 +50,7 @@ NAMES = {
     "large": [
         "label 1,000 samples",
         "others during it: label 1,000 samples, p99",
+        "label 1,000 samples, with a past that versions are read from, others on both sides",
         "undo of the merge",
         "deleteLabels LABEL_SAMPLES_AND_SOURCES",
     ],
