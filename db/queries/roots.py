@@ -10,6 +10,7 @@ from sqlalchemy import literal_column as sql
 from db.formats.images import USUAL
 from db.identity.tokens import Scope
 from db.jobs.queue import ABILITIES, ABILITY_CLASS
+from db.postgres.models import Dataset
 from db.postgres.pgvector import IS_ENABLED
 from db.queries import ids
 from db.queries.compile_context import IDS, CompileContext, Field, ObjectType, SelectedField
@@ -95,13 +96,16 @@ def by_id(
 ) -> ColumnElement[str]:
     """The JSON of one row, or NULL where it does not exist for this identity."""
     if type_name == "Dataset":
-        state = DatasetState(id_, is_bound)
-        return context.one({type_name: fields}, lambda row: [row["id"] == id_, *context.visible(row)], state)
+        return dataset_of(context, fields, DatasetState(id_, is_bound))
     # A version is read as its own state, so that a list of samples below it is planned for this very version.
     state_ = state_of_version(id_) if type_name == "Version" and is_bound else None
     return context.one(
         {type_name: fields}, lambda row: [row["id"] == id_, context.is_visible(row["dataset_id"])], state_
     )
+
+
+def dataset_of(context: CompileContext, fields: Sequence[SelectedField], state: DatasetState) -> ColumnElement[str]:
+    return context.one({"Dataset": fields}, lambda row: [row["id"] == state.unplanned_id, *context.visible(row)], state)
 
 
 def in_version(
@@ -122,10 +126,14 @@ def in_version(
 def dataset(context: CompileContext, _source: None, field: SelectedField) -> Parts:
     by: Mapping[str, Any] = field.argument("by")
     if "id" in by:
-        id_: ColumnElement[Any] = context.bind(BigInteger(), lambda text: ids.decode(text, "Dataset"), by["id"])
+        id_ = context.bind(BigInteger(), lambda text: ids.decode(text, "Dataset"), by["id"])
+        state = DatasetState(id_, is_bound=True)
     else:
-        id_ = func.dataset_named(context.bind(Text(), storable_or_none, by["name"]))
-    return value_or_null(by_id(context, "Dataset", field.fields["Dataset"], id_, is_bound=True))
+        name = context.bind(Text(), storable_or_none, by["name"])
+        named = context.row(Dataset)
+        found = named.select(named["id"], where=[named["name"] == name, named["deleted_at"].is_(None)])
+        state = DatasetState(func.dataset_named(name), is_bound=True, looked_up=found.correlate(None).scalar_subquery())
+    return value_or_null(dataset_of(context, field.fields["Dataset"], state))
 
 
 def datasets(context: CompileContext, _source: None, field: SelectedField) -> Parts:

@@ -40,12 +40,20 @@ class DatasetState:
     """The dataset that rows belong to: its working set, or a published `version`. `base`: what it is compared with.
 
     `is_bound`: its id is a bound value, so that Postgres plans for its value, with the value of each execution.
+    `looked_up`: the id as a subquery, where `dataset_id` is a function that finds it.
     """
 
     dataset_id: ColumnElement[Any]
     is_bound: bool = False
     version: PublishedVersion | None = None
     base: "DatasetState | None" = None
+    looked_up: ColumnElement[Any] | None = None
+
+    @property
+    def unplanned_id(self) -> ColumnElement[Any]:
+        """The id, for what is best read in the same way of every dataset: a plan for all values calls the function
+        wherever it stands, which takes as long as all else of a small read, and a subquery is read once."""
+        return self.dataset_id if self.looked_up is None else self.looked_up
 
     def working_set(self) -> "DatasetState":
         return replace(self, version=None, base=None)

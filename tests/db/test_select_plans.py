@@ -312,3 +312,23 @@ def test_no_value_is_written_into_a_statement() -> None:
     assert "needle" not in plan.text
     assert "cat'" not in plan.text
     assert "Dataset:1" not in plan.text
+
+
+async def test_a_general_plan_finds_a_dataset_by_its_name_without_calling_a_function(
+    connection: asyncpg.Connection,
+) -> None:
+    """A plan for all values would call it for each use, and for each dataset that it compares: as long as the rest."""
+    names = SelectedField("labels", "labels", fields={"Label": (SelectedField("name", "name"),)})
+    fields = (SelectedField("id", "id"), names, SelectedField("hasUnpublishedChanges", "hasUnpublishedChanges"))
+    root = SelectedField("dataset", "dataset", {"by": {"name": input_("name")}}, {"Dataset": fields})
+    plan = queries.compile_query([root], confined=False)
+    inputs = Inputs({"name": "bench"}, INPUTS.identity, INPUTS.links)
+    await connection.execute("SET track_functions = 'all'; SET plan_cache_mode = force_generic_plan")
+    async with connection.transaction():
+        answer = json.loads(await connection.fetchval(plan.text, *plan.arguments(inputs)))
+        calls = "SELECT pg_stat_get_xact_function_calls('dataset_named(text)'::regprocedure)"
+        assert not await connection.fetchval(calls)
+        assert await connection.fetchval("SELECT dataset_named('bench')") == 1
+        assert await connection.fetchval(calls) == 1
+    assert answer["dataset"]["id"] == "Dataset:1"
+    assert len(answer["dataset"]["labels"]) > 1

@@ -31,10 +31,15 @@ def of_dataset(row: Row, dataset: Row) -> ColumnElement[bool]:
     return row["dataset_id"] == dataset.state.dataset_id
 
 
+def of_any_dataset(row: Row, dataset: Row) -> ColumnElement[bool]:
+    """The same, of few rows."""
+    return row["dataset_id"] == dataset.state.unplanned_id
+
+
 def labels(context: CompileContext, row: Row, field: SelectedField) -> Parts:
     """All labels of the dataset. Those of many datasets may be many more."""
     context.costly |= not row.state.is_bound
-    return context.many(field.fields, lambda label: [of_dataset(label, row)], row.state)
+    return context.many(field.fields, lambda label: [of_any_dataset(label, row)], row.state)
 
 
 def one_by(column_name: str, stored: Callable[[str], str | None], *, in_state: bool = True) -> Field:
@@ -44,7 +49,7 @@ def one_by(column_name: str, stored: Callable[[str], str | None], *, in_state: b
         text = context.bind(Text(), stored, field.argument(column_name))
         state = row.state if in_state else None
         return value_or_null(
-            context.one(field.fields, lambda other: [of_dataset(other, row), other[column_name] == text], state)
+            context.one(field.fields, lambda other: [of_any_dataset(other, row), other[column_name] == text], state)
         )
 
     return Field(compiled, is_nullable=True)
@@ -71,20 +76,20 @@ def labelers(context: CompileContext, row: Row, _field: SelectedField) -> Parts:
 
 def current_version(context: CompileContext, row: Row, field: SelectedField) -> Parts:
     base = context.row(Base, row.state)
-    current = base.select(base["version_id"], where=[of_dataset(base, row)])
+    current = base.select(base["version_id"], where=[of_any_dataset(base, row)])
     return value_or_null(context.one(field.fields, lambda each: [each["id"] == current.scalar_subquery()]))
 
 
 def has_unpublished_changes(context: CompileContext, row: Row, _field: SelectedField) -> Parts:
     """Whether anything was changed since the working set was equal to its version; without one, ever."""
     base = context.row(Base, row.state)
-    clean = base.select(base["revision"], where=[of_dataset(base, row), base["version_id"].is_not(None)])
+    clean = base.select(base["revision"], where=[of_any_dataset(base, row), base["version_id"].is_not(None)])
     return boolean(row["revision"] != func.coalesce(clean.scalar_subquery(), sql("0")))
 
 
 def event_cursor(context: CompileContext, row: Row, _field: SelectedField) -> Parts:
     event = context.row(DatasetEvent, row.state)
-    last = select(func.max(event["number"])).select_from(event.origin()).where(of_dataset(event, row))
+    last = select(func.max(event["number"])).select_from(event.origin()).where(of_any_dataset(event, row))
     key = {
         "dataset_id": row["id"],
         "revision": row["revision"],
@@ -96,7 +101,7 @@ def event_cursor(context: CompileContext, row: Row, _field: SelectedField) -> Pa
 def active_job(context: CompileContext, row: Row, field: SelectedField) -> Parts:
     """A dry run of a sync is not exclusive."""
     types = {name: field.fields[name] for name in EXCLUSIVE_TYPES}
-    return value_or_null(context.one(types, lambda job: [of_dataset(job, row), *is_exclusive(job)], row.state))
+    return value_or_null(context.one(types, lambda job: [of_any_dataset(job, row), *is_exclusive(job)], row.state))
 
 
 DATASET_PERMISSIONS = ObjectType(
@@ -145,7 +150,7 @@ DATASET = node_type(
         "jobs": page(JOBS, of_dataset),
         "changes": page(CHANGES, of_dataset),
         "eventCursor": Field(event_cursor),
-        "embeddingModels": many(of_dataset),
+        "embeddingModels": many(of_any_dataset),
         "comparesLooks": column("compares_looks", boolean),
         "duplicates": Field(duplicates),
     },
