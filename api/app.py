@@ -25,6 +25,7 @@ from api.graphql.event_streams import EventStreams
 from api.graphql.http import BeforeRoutes, GraphQLOverHTTP
 from api.graphql.mutations import Mutations
 from api.graphql.persisted_queries import PersistedQueries
+from api.graphql.recent_queries import RecentQueries
 from api.graphql.trusted_documents import TrustedDocuments
 from api.graphql.websocket import graphql_socket
 from api.limits.rates import OperationRate
@@ -158,6 +159,7 @@ async def _lifespan(
             uploads=ConcurrencyLimit(limits.uploads, limits.uploads // 2),
             checks=Checks(opened_decoders.check, asyncio.Semaphore(limits.uploads)),
             persisted_queries=PersistedQueries(limits.persisted_queries, trusted),
+            recent_queries=RecentQueries(schema.documents),
             observer=observer,
             worker=pulse,
         )

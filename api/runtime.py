@@ -13,6 +13,7 @@ from api.auth import Authenticator
 from api.files.thumbnails import Thumbnails
 from api.graphql.mutations import Mutations
 from api.graphql.persisted_queries import PersistedQueries
+from api.graphql.recent_queries import RecentQueries
 from api.limits.rates import OperationRate, ReadRate
 from api.limits.requests import KeyedLimit
 from api.observation.observer import Observer
@@ -58,6 +59,7 @@ class Runtime:
     uploads: ConcurrencyLimit  # requests whose files are in memory
     checks: Checks
     persisted_queries: PersistedQueries
+    recent_queries: RecentQueries
     read_rate: ReadRate = field(default_factory=ReadRate)
     bodies: WorkerThread = field(default_factory=lambda: WorkerThread("labelgraph-bodies"))  # reads large ones
     observer: Observer = field(default_factory=Observer)

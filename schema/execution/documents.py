@@ -160,9 +160,8 @@ class Documents:
 
     def prepare(self, source: str, operation_name: str | None = None) -> Document:
         """The operation of that name (or the only one), valid and within the limits. Raises Refused."""
-        known = self._cache.get((source, operation_name))
+        known = self.find(source, operation_name)
         if known is not None:
-            self.hits += 1
             return known
         self.misses += 1
         ast = self._parse(source)
@@ -181,6 +180,13 @@ class Documents:
         )
         self._cache.add((source, operation_name), document)
         return document
+
+    def find(self, source: str, operation_name: str | None) -> Document | None:
+        """One that was prepared and is not dropped yet."""
+        known = self._cache.get((source, operation_name))
+        if known is not None:
+            self.hits += 1
+        return known
 
     def knows(self, source: str, operation_name: str | None) -> bool:
         return (source, operation_name) in self._cache
