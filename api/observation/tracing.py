@@ -6,6 +6,7 @@ are not traced, and must cost nothing: whether one is, is decided here, before t
 
 import asyncio
 import random
+import re
 import threading
 import time
 from collections.abc import AsyncGenerator, Mapping
@@ -38,6 +39,7 @@ Attributes = Mapping[str, str | int]
 
 MAX_CHILDREN: Final = 500  # spans below one; a job may run thousands of statements
 MAX_STATEMENT: Final = 2_000  # characters of a statement's text, which contains no values
+VERB: Final = re.compile(r"(?:\s|--[^\n]*\n)*(\w+)")  # of a statement, behind comments
 MAX_NAME: Final = 100  # characters of the name of an operation
 FLUSH_SECONDS: Final = 5.0  # for the last spans when the process ends
 SAMPLED: Final = 0x01  # in the flags of `traceparent`
@@ -138,7 +140,8 @@ class Tracing:
     def add_statement(self, text: str, seconds: float, error: BaseException | None) -> None:
         trace = CURRENT.get()
         if trace is not None:
-            name = next(iter(text.split(maxsplit=1)), "SQL").upper()
+            verb = VERB.match(text)
+            name = verb[1].upper() if verb else "SQL"
             attributes = {"db.system.name": "postgresql", "db.query.text": text[:MAX_STATEMENT]}
             trace.add(name, attributes, seconds, error)
 
