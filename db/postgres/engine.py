@@ -287,6 +287,10 @@ async def _open_readers(url: str, limits: Limits, statements: StatementObserver 
     async def keep(_: asyncpg.Connection) -> None:
         """A reader changes nothing that asyncpg's RESET ALL would have to undo, at a round trip for every read."""
 
+    async def forbid_writes(connection: asyncpg.Connection) -> None:
+        """Not as it is opened: it would not match `target_session_attrs=read-write` then."""
+        await connection.execute("SET default_transaction_read_only = on")
+
     pool = await asyncpg.create_pool(
         url,
         connect=cast(Any, open_connection),
@@ -297,6 +301,7 @@ async def _open_readers(url: str, limits: Limits, statements: StatementObserver 
         statement_cache_size=0 if limits.pooled else 1024,
         max_cacheable_statement_size=64 * 1024,
         server_settings=_startup_parameters(limits, read_only=True),
+        init=None if limits.pooled else forbid_writes,
         reset=keep,
     )
     return Readers(pool, limits.connect, statements)
@@ -411,8 +416,6 @@ def _startup_parameters(limits: Limits, *, read_only: bool) -> dict[str, str]:
     parameters = {"application_name": "labelgraph", "timezone": "UTC"}
     if limits.pooled:
         return parameters
-    if read_only:
-        parameters["default_transaction_read_only"] = "on"
     return parameters | _settings(limits, read_only=read_only)
 
 

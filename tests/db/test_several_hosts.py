@@ -10,6 +10,8 @@ import asyncpg
 import pytest
 
 from db.postgres import engine
+from db.postgres.outages import DatabaseUnavailable
+from tests.conftest import execute
 from tests.standby import Pair, pair
 from tests.waiting import LIMITS
 
@@ -20,6 +22,7 @@ IS_STANDBY = "SELECT pg_is_in_recovery()"
 @pytest.fixture(scope="module")
 def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
     with pair(tmp_path_factory.mktemp("pair")) as servers:
+        asyncio.run(execute(servers.primary.url, "CREATE SEQUENCE counted"))
         yield servers
 
 
@@ -59,5 +62,11 @@ async def test_the_one_that_accepts_writes_is_found_among_standbys(servers: Pair
         connection = await engine.open_connection(of_hosts(*hosts, attributes=attributes))
         assert await connection.fetchval(IS_STANDBY) is is_standby
         await connection.close()
+    async with engine.connect(of_hosts(*hosts, attributes="read-write"), LIMITS) as database:
+        assert await database.value(IS_STANDBY) is False
+        async with database.writing():
+            pass
+        with pytest.raises(DatabaseUnavailable, match="accepts no writes"):
+            await database.value("SELECT nextval('counted')")
     with pytest.raises(asyncpg.InternalClientError, match="None of the hosts match"):
         await engine.open_connection(of_hosts(hosts[0], hosts[0], attributes="read-write"))
