@@ -13,7 +13,8 @@ from api.files.disk_cache import DiskCache
 from api.files.open_files import Reader
 from db.errors import Invalid, StorageError
 from db.formats import images
-from db.formats.decoding import Decoders
+from db.formats.cached_files import CachedFile
+from db.formats.decoding import Decoders, NotCached
 from db.storage import Disk, Store
 
 EDITION: Final = 2  # of thumbnails; those of another are made again. Raise it when a change makes them look different
@@ -72,17 +73,19 @@ class Thumbnails:
 
     async def _make(self, name: str, store: Store, path: str, size: int | None) -> bytes:
         async with self.slots:
-            data = await store.read(path, length=self.max_bytes + 1)
-            if len(data) > self.max_bytes:
-                raise Invalid("The file is larger than an image may be.", code="FILE_TOO_LARGE")
-            if size is None:
-                made = await self.decoders.rendition(data)
-            else:
-                made = await self.decoders.thumbnail(data, size)
+            try:
+                made = await self._decode(await store.read_or_open(path, length=self.max_bytes + 1), size)
+            except NotCached:
+                made = await self._decode(await store.read(path, length=self.max_bytes + 1), size)
         await self.disk.run(self.cache.add, name, made)
         if self.cache.needs_sweep:
             self.sweep()
         return made
+
+    async def _decode(self, data: bytes | CachedFile, size: int | None) -> bytes:
+        if len(data) > self.max_bytes:
+            raise Invalid("The file is larger than an image may be.", code="FILE_TOO_LARGE")
+        return await (self.decoders.rendition(data) if size is None else self.decoders.thumbnail(data, size))
 
     def sweep(self) -> None:
         """Delete the oldest in the folder while requests go on, unless that is being done."""

@@ -8,6 +8,7 @@ import asyncio
 import json
 import logging
 import os
+import socket
 import sys
 import tempfile
 from collections.abc import AsyncIterator
@@ -16,12 +17,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, Final, cast
 
+from db.formats.cached_files import CachedFile
 from db.formats.decoder import (
     CHECK,
     COMPLETE,
     DIFFERENCE_HASH,
     DONE,
     LETTERBOXED,
+    NOT_CACHED,
     RENDITION,
     REQUEST,
     RESIZED,
@@ -40,6 +43,10 @@ MAX_KEPT: Final = 16 * 1024 * 1024  # bytes of memory that a decoder's file keep
 PROCESS_ERRORS: Final = (TimeoutError, OSError, asyncio.IncompleteReadError)
 
 
+class NotCached(Exception):
+    """A file is not in memory any more, or shorter by now: to be read without its decoder."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
     """For one image. `memory` is in bytes, of the decoding process as a whole; `seconds` of processor time."""
@@ -54,19 +61,21 @@ class Limits:
 @dataclass(slots=True)
 class Decoder:
     """A process that decodes one image after the other. `image` is a file in memory that it shares: a pipe takes 64 KiB
-    at a time."""
+    at a time. A request is much smaller than what `requests` takes without waiting."""
 
     process: asyncio.subprocess.Process
+    requests: socket.socket
     image: BinaryIO
     images: int = 0
 
-    async def send(self, request: bytes, data: bytes) -> tuple[bytes, bytes]:
-        assert self.process.stdin is not None
+    async def send(self, request: bytes, data: bytes | CachedFile) -> tuple[bytes, bytes]:
         assert self.process.stdout is not None
         self.images += 1
-        os.pwrite(self.image.fileno(), data, 0)
-        self.process.stdin.write(request)
-        await self.process.stdin.drain()
+        if isinstance(data, CachedFile):
+            socket.send_fds(self.requests, [request], [data.descriptor])
+        else:
+            os.pwrite(self.image.fileno(), data, 0)
+            self.requests.send(request)
         status, length = RESPONSE.unpack(await self.process.stdout.readexactly(RESPONSE.size))
         result = await self.process.stdout.readexactly(length)
         if len(data) > MAX_KEPT:
@@ -77,6 +86,7 @@ class Decoder:
         """Its exit status: its own, if it died before it was killed."""
         with suppress(ProcessLookupError):
             self.process.kill()
+        self.requests.close()
         self.image.close()
         return await self.process.wait()
 
@@ -100,12 +110,13 @@ class Decoders:
         """The facts of a whole image, decoded to its end. Raises UnreadableImage."""
         return ImageFacts(**json.loads(await self._request(CHECK, 0, data)))
 
-    async def thumbnail(self, data: bytes, size: int) -> bytes:
-        """A small upright image, its longest side at most `size`: PNG or JPEG. Raises UnreadableImage."""
+    async def thumbnail(self, data: bytes | CachedFile, size: int) -> bytes:
+        """A small upright image, its longest side at most `size`: PNG or JPEG. Raises UnreadableImage and, of a file,
+        NotCached."""
         return await self._request(THUMBNAIL, size, data)
 
-    async def rendition(self, data: bytes) -> bytes:
-        """A JPEG of the whole image, upright, as browsers show it. Raises UnreadableImage."""
+    async def rendition(self, data: bytes | CachedFile) -> bytes:
+        """A JPEG of the whole image, upright, as browsers show it. Raises UnreadableImage and, of a file, NotCached."""
         return await self._request(RENDITION, 0, data)
 
     async def is_complete(self, data: bytes) -> bool:
@@ -126,10 +137,12 @@ class Decoders:
         Raises UnreadableImage."""
         return int(json.loads(await self._request(DIFFERENCE_HASH, 0, data)))
 
-    async def _request(self, kind: bytes, argument: int, data: bytes) -> bytes:
+    async def _request(self, kind: bytes, argument: int, data: bytes | CachedFile) -> bytes:
         request = REQUEST.pack(kind, argument, self.limits.pixels, self.limits.side, len(data))
         async with self.slots, self._decoder() as decoder, asyncio.timeout(self.limits.seconds * CLOCK_FACTOR):
             status, result = await decoder.send(request, data)
+        if status == NOT_CACHED:
+            raise NotCached
         if status != DONE:
             raise UnreadableImage(result.decode())
         return result
@@ -163,21 +176,24 @@ class Decoders:
 
     async def _start(self) -> Decoder:
         """Without the environment of this process, which contains keys."""
-        image = _memory_file()
+        image, (ours, its) = _memory_file(), socket.socketpair()
         arguments = (str(image.fileno()), str(self.limits.memory), str(self.limits.seconds))
+        ours.setblocking(False)
         try:
-            process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-B", "-P", "-m", "db.formats.decoder", *arguments),
-                env={"PYTHONPATH": str(ROOT)},
-                stdin=asyncio.subprocess.PIPE,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.DEVNULL,
-                pass_fds=[image.fileno()],
-            )
+            with its:
+                process = await asyncio.create_subprocess_exec(
+                    *(sys.executable, "-B", "-P", "-m", "db.formats.decoder", *arguments),
+                    env={"PYTHONPATH": str(ROOT)},
+                    stdin=its.fileno(),
+                    stdout=asyncio.subprocess.PIPE,
+                    stderr=asyncio.subprocess.DEVNULL,
+                    pass_fds=[image.fileno()],
+                )
         except BaseException:
+            ours.close()
             image.close()
             raise
-        return Decoder(process, image)
+        return Decoder(process, ours, image)
 
 
 def _memory_file() -> BinaryIO:

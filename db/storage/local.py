@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from db.errors import StorageError
+from db.formats.cached_files import CachedFile, find_cached
 from db.formats.paths import path_parts
 from db.formats.pixels import PixelHash
 from db.storage.disks import Disk, progress
@@ -73,6 +74,13 @@ class LocalStore(Store):
 
     async def read(self, path: str, *, start: int = 0, length: int | None = None) -> bytes:
         return await self.disk.run(lambda: b"".join(self._pieces(path, start, length, WHOLE)))
+
+    async def read_or_open(self, path: str, *, length: int) -> bytes | CachedFile:
+        def find() -> bytes | CachedFile:
+            with self._open(path) as descriptor:
+                return find_cached(descriptor, length) or b"".join(_pieces(descriptor, length, WHOLE))
+
+        return await self.disk.run(find)
 
     def stream(self, path: str, *, start: int = 0, length: int | None = None) -> AsyncIterator[bytes]:
         return self._in_steps(self._pieces(path, start, length))
@@ -223,14 +231,7 @@ class LocalStore(Store):
     def _pieces(self, path: str, start: int, length: int | None, most: int = CHUNK) -> Generator[bytes, None, None]:
         with self._open(path) as descriptor:
             os.lseek(descriptor, start, os.SEEK_SET)
-            left = length
-            while left is None or left > 0:
-                piece = os.read(descriptor, most if left is None else min(most, left))
-                if not piece:
-                    return
-                progress()
-                left = left if left is None else left - len(piece)
-                yield piece
+            yield from _pieces(descriptor, length, most)
 
     @contextmanager
     def _open(self, path: str, directories: "_Directories | None" = None) -> Iterator[int]:
@@ -271,6 +272,17 @@ class LocalStore(Store):
             yield descriptor, name
         finally:
             os.close(descriptor)
+
+
+def _pieces(descriptor: int, length: int | None, most: int) -> Iterator[bytes]:
+    left = length
+    while left is None or left > 0:
+        piece = os.read(descriptor, most if left is None else min(most, left))
+        if not piece:
+            return
+        progress()
+        left = left if left is None else left - len(piece)
+        yield piece
 
 
 class _Directories:

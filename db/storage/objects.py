@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Final, Protocol
 
 from db.errors import DomainError, StorageError
+from db.formats.cached_files import CachedFile
 from db.formats.timestamps import moment_of
 from db.storage.errors import ObjectChanged
 
@@ -107,6 +108,10 @@ class Store(Protocol):
 
     async def read(self, path: str, *, start: int = 0, length: int | None = None) -> bytes:
         """A range of an object."""
+
+    async def read_or_open(self, path: str, *, length: int) -> bytes | CachedFile:
+        """An object's first bytes; or the object itself, if it is a file of at most that length, in memory."""
+        return await self.read(path, length=length)
 
     async def read_same(self, found: StoredObject, *, start: int, length: int) -> bytes:
         """As `read`, if the object is still what was found (ObjectChanged)."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from db.errors import DomainError, StorageError
+from db.formats.cached_files import CachedFile
 from db.storage.objects import ALL, Head, Page, Scope, Store, StoredObject
 
 T = TypeVar("T")
@@ -55,6 +56,12 @@ class ObservedStore(Store):
             data = await self.store.read(path, start=start, length=length)
             traffic.bytes = len(data)
             return data
+
+    async def read_or_open(self, path: str, *, length: int) -> bytes | CachedFile:
+        with self.observe(self.kind, "read") as traffic:
+            found = await self.store.read_or_open(path, length=length)
+            traffic.bytes = len(found)
+            return found
 
     async def read_same(self, found: StoredObject, *, start: int, length: int) -> bytes:
         with self.observe(self.kind, "read") as traffic:

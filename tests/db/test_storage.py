@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from db.errors import Invalid, StorageError
+from db.formats.cached_files import CachedFile
 from db.storage import (
     Head,
     LocalStore,
@@ -71,6 +72,21 @@ async def test_what_was_written_is_listed_and_read(store: Store) -> None:
     found = (await listed(store))["a/b.png"]
     assert (found.size, found.modified_at) == (10, written.modified_at)
     assert await store.stat("a/b.png") == found
+
+
+def content(found: bytes | CachedFile) -> bytes:
+    return os.pread(found.descriptor, found.size, 0) if isinstance(found, CachedFile) else found
+
+
+async def test_what_may_be_opened_is_what_is_read(store: Store) -> None:
+    await store.write("a/b.png", b"0123456789")
+    for length in (10, 11):
+        assert content(await store.read_or_open("a/b.png", length=length)) == b"0123456789"
+    assert await store.read_or_open("a/b.png", length=9) == b"012345678"
+    await store.write("empty.png", b"")
+    assert await store.read_or_open("empty.png", length=9) == b""
+    with pytest.raises(ObjectMissing):
+        await store.read_or_open("a/c.png", length=9)
 
 
 async def test_nothing_is_written_over(store: Store) -> None:
@@ -175,6 +191,8 @@ async def test_no_link_is_followed(linked: LocalStore, tmp_path: Path, path: str
     assert await linked.stat(path) is None
     with pytest.raises(ObjectMissing):
         await linked.read(path)
+    with pytest.raises(ObjectMissing):
+        await linked.read_or_open(path, length=10)
     [head] = await linked.heads([path], length=10)
     assert isinstance(head, ObjectMissing)
     with pytest.raises((StorageError, ObjectExists)):
@@ -187,7 +205,7 @@ async def test_no_link_is_followed(linked: LocalStore, tmp_path: Path, path: str
 
 async def test_a_lost_root_is_not_an_empty_one(tmp_path: Path) -> None:
     store = LocalStore(tmp_path / "nowhere")
-    for use in (listed(store), store.stat("a"), store.delete("a"), store.read("a")):
+    for use in (listed(store), store.stat("a"), store.delete("a"), store.read("a"), store.read_or_open("a", length=1)):
         with pytest.raises(RootMissing) as raised:
             await use
         assert str(tmp_path) not in raised.value.message
@@ -199,6 +217,8 @@ async def test_special_files_are_no_objects(tmp_path: Path) -> None:
     assert await listed(store) == {}
     with pytest.raises(ObjectMissing):
         await store.read("pipe.png")
+    with pytest.raises(ObjectMissing):
+        await store.read_or_open("pipe.png", length=1)
 
 
 async def test_strange_times_do_not_break_a_listing(tmp_path: Path) -> None:

@@ -22,10 +22,10 @@ class Box(NamedTuple):
     end: int
 
 
-def is_avif(data: bytes) -> bool:
+def is_avif(data: bytes | bytearray) -> bool:
     if data[4:8] != b"ftyp":
         return False
-    brands = data[8 : min(int.from_bytes(data[:4], "big"), MAX_BRANDS)]
+    brands = bytes(data[8 : min(int.from_bytes(data[:4], "big"), MAX_BRANDS)])
     return any(brands[at : at + 4] in BRANDS for at in range(0, len(brands), 4) if at != 4)
 
 

@@ -26,7 +26,7 @@ SIGNATURES: Final[tuple[tuple[Format, re.Pattern[bytes]], ...]] = (
 )
 
 
-def kind(data: bytes) -> Format | None:
+def kind(data: bytes | bytearray) -> Format | None:
     """The format, by a file's first bytes."""
     found = next((form for form, signature in SIGNATURES if signature.match(data)), None)
     return found or ("AVIF" if is_avif(data) else None)

@@ -18,7 +18,7 @@ MAX_SEGMENTS: Final = 10_000
 FILLER: Final = bytes.fromhex("5a c3 17 e8 2d 91 f4 6b 38 a7 0e d2 75 4c b9 13")
 
 
-def read(data: bytes, *, to_show: bool = False) -> Content:
+def read(data: bytes | bytearray, *, to_show: bool = False) -> Content:
     """If the file is truncated, `picture` gets an end marker: decoders fill in what is missing.
 
     `to_show`: all that follows the only scan of a file that ends with an end marker is taken for part of it. A decoder
@@ -36,7 +36,7 @@ def read(data: bytes, *, to_show: bool = False) -> Content:
         at = start + 2 + max(2, int.from_bytes(data[start + 2 : start + 4], "big"))
         if at > len(data):
             return _content(picture, len(data), tiff, scans, complete=False)
-        body = data[start + 4 : at]
+        body = bytes(data[start + 4 : at])
         if marker == APP1 and not tiff and not scans and body.startswith(b"Exif\0"):
             tiff = body[6:] or b"\0"  # the first one counts, whatever is in it
         if _is_needed(marker, body):
@@ -50,7 +50,7 @@ def read(data: bytes, *, to_show: bool = False) -> Content:
                 return _content(picture, len(data), tiff, scans, complete=True)
             end = MARKER.search(data, scan)
             at = len(data) if end is None else end.start()
-            picture.append(view[scan:at] if at < len(data) else _available(data[scan:]))
+            picture.append(view[scan:at] if at < len(data) else _available(bytes(data[scan:])))
     raise UnreadableImage(f"The image has more than {MAX_SEGMENTS:,} segments.")
 
 

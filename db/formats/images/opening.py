@@ -53,9 +53,9 @@ def read(data: bytes) -> Content:
     return READERS[form](data)
 
 
-def read_to_show(data: bytes) -> Content:
+def read_to_show(data: bytes | bytearray) -> Content:
     """As `read`, where nobody asks where the image ends in its file."""
-    return jpeg.read(data, to_show=True) if kind(data) == "JPEG" else read(data)
+    return jpeg.read(data, to_show=True) if kind(data) == "JPEG" else read(bytes(data))
 
 
 def size_of(content: Content, pixels: int, side: int) -> tuple[int, int]:

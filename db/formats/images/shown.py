@@ -28,7 +28,7 @@ WIDE: Final = ("I", "F")  # modes of more than eight bits; `I;16` and its kind b
 SOME: Final = 512  # pixels a side that are looked at for the range of numbers, where not all are finite
 
 
-def thumbnail(data: bytes, size: int, pixels: int = MAX_PIXELS, side: int = MAX_SIDE) -> tuple[bytes, str]:
+def thumbnail(data: bytes | bytearray, size: int, pixels: int = MAX_PIXELS, side: int = MAX_SIDE) -> tuple[bytes, str]:
     """A small upright image, its longest side at most `size`, and its media type: PNG if it is transparent, else
     JPEG."""
     small, out = _upright(data, size, pixels, side), io.BytesIO()
@@ -39,7 +39,7 @@ def thumbnail(data: bytes, size: int, pixels: int = MAX_PIXELS, side: int = MAX_
     return out.getvalue(), MEDIA_TYPES["JPEG"]
 
 
-def rendition(data: bytes, pixels: int = MAX_PIXELS, side: int = MAX_SIDE) -> bytes:
+def rendition(data: bytes | bytearray, pixels: int = MAX_PIXELS, side: int = MAX_SIDE) -> bytes:
     """An upright JPEG, as large as the image, or as browsers show it. What is transparent is white."""
     out = io.BytesIO()
     shown = on_white(_upright(data, SHOWN_SIDE, pixels, side))
@@ -63,7 +63,7 @@ def upright(image: Image.Image, content: Content) -> Image.Image:
     return image if turn is None else image.transpose(turn)
 
 
-def _upright(data: bytes, size: int, pixels: int, side: int) -> Image.Image:
+def _upright(data: bytes | bytearray, size: int, pixels: int, side: int) -> Image.Image:
     """Its longest side at most `size`, with eight bits, and transparency as a channel."""
     with decoded(data, size, pixels, side) as (image, content):
         image.thumbnail((size, size), Image.Resampling.LANCZOS, reducing_gap=2.0)
@@ -71,7 +71,9 @@ def _upright(data: bytes, size: int, pixels: int, side: int) -> Image.Image:
 
 
 @contextmanager
-def decoded(data: bytes, size: int, pixels: int, side: int, mode: str = "RGB") -> Iterator[tuple[Image.Image, Content]]:
+def decoded(
+    data: bytes | bytearray, size: int, pixels: int, side: int, mode: str = "RGB"
+) -> Iterator[tuple[Image.Image, Content]]:
     """As stored, with eight bits, and transparency as a channel. A JPEG is decoded in that mode, and at a half, a
     quarter or an eighth of its size where both sides are still at least `size`."""
     content = read_to_show(data)
@@ -79,7 +81,7 @@ def decoded(data: bytes, size: int, pixels: int, side: int, mode: str = "RGB") -
         try:
             image = stack.enter_context(_loaded(content, size, pixels, side, mode))
         except UnreadableImage:
-            whole = read(data)  # a damaged scan, in which a decoder meets a marker, is shown up to there
+            whole = read(bytes(data))  # a damaged scan, in which a decoder meets a marker, is shown up to there
             if whole.picture == content.picture:
                 raise
             image = stack.enter_context(_loaded(whole, size, pixels, side, mode))

@@ -15,7 +15,13 @@ HASH_DRAFT: Final = 64  # pixels a side from which the hash is computed
 
 
 def resized(
-    data: bytes, width: int, height: int, pixels: int = MAX_PIXELS, side: int = MAX_SIDE, *, letterbox: bool = False
+    data: bytes | bytearray,
+    width: int,
+    height: int,
+    pixels: int = MAX_PIXELS,
+    side: int = MAX_SIDE,
+    *,
+    letterbox: bool = False,
 ) -> bytes:
     """The upright image at exactly that size: RGB, three bytes a pixel, row by row. With `letterbox` it keeps its
     proportions, in the middle of gray."""
@@ -37,7 +43,7 @@ def fitting(image_width: int, image_height: int, width: int, height: int) -> tup
     return max(1, round(image_width * scale)), max(1, round(image_height * scale))
 
 
-def difference_hash(data: bytes, pixels: int = MAX_PIXELS, side: int = MAX_SIDE) -> int:
+def difference_hash(data: bytes | bytearray, pixels: int = MAX_PIXELS, side: int = MAX_SIDE) -> int:
     """64 bits, signed: whether each of 8 × 8 brightnesses of the upright image is less than the one to its right. Those
     of images that look alike differ in few bits."""
     with decoded(data, HASH_DRAFT, pixels, side, "L") as (image, content):
