@@ -135,7 +135,7 @@ async def _list(connection: asyncpg.Connection, dataset: asyncpg.Record, store: 
 async def _compare(
     connection: asyncpg.Connection, dataset: asyncpg.Record, store: Store
 ) -> AsyncGenerator[Finding, None]:
-    """Rows and files come and go while files are listed, so whatever differs is looked at again."""
+    """Rows and files are added and deleted while files are listed, so whatever differs is compared again."""
     await sql.run(connection, SQL.find_suspects, dataset_id=dataset["id"])
     async for path in _suspects(connection, dataset["id"], store, has_sample=True):
         yield Finding(

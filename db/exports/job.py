@@ -282,7 +282,7 @@ class Writing:
                 await self._commit(self._advance)
 
     async def _write_single_file(self, entry: Entry) -> None:
-        """As an earlier attempt may have written it."""
+        """An earlier attempt may have written it already."""
         data = entry.data
         assert isinstance(data, bytes)
         try:

@@ -152,7 +152,7 @@ def _notice(batch: Batch, notices: Iterable[Notice]) -> None:
 
 
 async def _count_new_labels(batch: Batch, job: Claim, decisions: Decisions) -> None:
-    """Of labels that the dataset has not, or had not before this job: on how many samples they come, and how often."""
+    """Count, for labels that the dataset did not have before this job, their samples and annotations."""
     samples, annotations = Counter[str](), Counter[str]()
     for some in decisions.annotations_by_sample:
         samples.update({each.label for each in some})

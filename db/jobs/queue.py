@@ -272,7 +272,7 @@ async def _finish(
 
 
 def _storable_details(value: Any) -> Any:
-    """What a file or another program said may be in them, whatever that was: nothing keeps a job from its end."""
+    """The details as Postgres can store them, whatever a file or another program gave: a job always ends."""
     match value:
         case None | bool() | float():
             return value

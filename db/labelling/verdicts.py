@@ -43,7 +43,7 @@ async def add(
     condition: str,
     **values: Any,
 ) -> None:
-    """Verdicts on the annotations `a` of models that meet a condition, before they go or become others."""
+    """Store verdicts on the models' annotations `a` that meet a condition, before these are deleted or changed."""
     values |= {"dataset_id": samples.dataset_id, "outcome": outcome, "since": change.revision}
     await samples.run(session, SQL.add.format(condition=condition), **values)
 
@@ -56,23 +56,23 @@ async def add_for(
     *,
     only_confirmed: bool = False,
 ) -> None:
-    """The same, of annotations that are named."""
+    """As `add`, for the annotations with these ids."""
     if annotations:
         values = {"ids": annotations, "outcome": outcome, "since": change.revision}
         await sql.run(session, SQL.add_for, only_confirmed=only_confirmed, **values)
 
 
 async def accept_agreeing(session: AsyncSession, samples: LockedSamples, change: RecordedChange) -> None:
-    """After people labelled: suggestions of what is confirmed now were right, and go."""
+    """After people labelled: replace suggestions that agree with a confirmed annotation by verdicts ACCEPTED."""
     await samples.run(session, SQL.add_agreeing, dataset_id=samples.dataset_id, since=change.revision)
     await samples.run(session, SQL.delete_agreeing, since=change.revision)
 
 
 async def take_back(session: AsyncSession, samples: LockedSamples, outcome: Outcome, change: RecordedChange) -> None:
-    """After people took labels away: verdicts that suggestions of them had been right get this outcome."""
+    """After people removed labels: verdicts ACCEPTED without a confirmed annotation that agrees get this outcome."""
     await samples.run(session, SQL.take_back, outcome=outcome, since=change.revision)
 
 
 async def relabel(session: AsyncSession, before: int, after: int, change: RecordedChange) -> None:
-    """When labels are merged."""
+    """When a label is merged into another: its verdicts become the other's."""
     await sql.run(session, SQL.relabel, before=before, after=after, since=change.revision)

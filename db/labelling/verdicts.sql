@@ -45,7 +45,7 @@ DELETE FROM annotation USING selected JOIN verdict v ON v.sample_id = selected.i
 WHERE v.outcome = 'ACCEPTED' AND v.since = :since AND annotation.id = v.id AND NOT annotation.confirmed
 
 -- name: take_back
--- What was confirmed elsewhere, and is there no more: compared as above.
+-- Where the confirmed annotation that agreed is gone: compared as above.
 UPDATE verdict SET outcome = :outcome, since = :since
 FROM (
     WITH accepted AS MATERIALIZED (

@@ -241,55 +241,60 @@ def sample_filter(value: Mapping[str, Any]) -> filters.SampleFilter:
     def optional(name: str, make: Callable[[Any], T]) -> T | None:
         return None if value.get(name) is None else make(value[name])
 
-    def by_labels(value: Mapping[str, Any]) -> filters.LabelFilter | None:
-        names, ids = value.get("names") or None, value.get("ids") or None
-        match = enum_name(value["match"] or LabelMatch.ANY)
-        return None if names is None and ids is None else filters.LabelFilter(names, match, ids)
-
-    def by_path(value: Mapping[str, Any]) -> paths.PathFilter:
-        directory, is_recursive = value.get("directory"), bool(value["recursive"])
-        contains, starts_with = value.get("contains"), value.get("startsWith")
-        return paths.PathFilter(directory, is_recursive, contains, value.get("in") or None, starts_with)
-
-    def by_time(value: Mapping[str, Any]) -> filters.TimeFilter:
-        return filters.TimeFilter(enum_name(value.get("preset")), value.get("from"), value.get("to"))
-
-    def by_number(value: Mapping[str, Any]) -> filters.IntFilter:
-        return filters.IntFilter(**value)
-
-    def by_suggestion(value: Mapping[str, Any]) -> suggestions.SuggestionFilter:
-        models = [suggestions.ModelFilter(each["name"], each["modelVersion"]) for each in value.get("models") or ()]
-        bounds = value.get("confidence")
-        return suggestions.SuggestionFilter(
-            labels=value.get("labels") or None,
-            label_ids=value.get("labelIds") or None,
-            models=models or None,
-            confidence=None if bounds is None else suggestions.FloatFilter(**bounds),
-            disagrees=value.get("disagreesWithLabels"),
-        )
-
     return filters.SampleFilter(
         ids=value.get("ids") or None,
         state=enum_name(value.get("state")),
-        labels=optional("labels", by_labels),
-        created_at=optional("createdAt", by_time),
-        added_at=optional("addedAt", by_time),
-        labeled_at=optional("labeledAt", by_time),
+        labels=optional("labels", _labels),
+        created_at=optional("createdAt", _period),
+        added_at=optional("addedAt", _period),
+        labeled_at=optional("labeledAt", _period),
         file_name=optional("fileName", lambda value: paths.TextFilter(**value)),
-        path=optional("path", by_path),
+        path=optional("path", _path),
         labeled_by=value.get("labeledBy") or None,
         is_hard=value.get("isHard"),
         usage=enum_name(value.get("usage")),
         is_damaged=value.get("isDamaged"),
         is_source_available=value.get("isSourceAvailable"),
-        width=optional("width", by_number),
-        height=optional("height", by_number),
-        size_=optional("size", by_number),
+        width=optional("width", _number),
+        height=optional("height", _number),
+        size_=optional("size", _number),
         format=enum_name(value.get("format")),
-        annotation_count=optional("annotationCount", by_number),
+        annotation_count=optional("annotationCount", _number),
         changed_since=value.get("changedSince"),
-        suggestions=optional("suggestions", by_suggestion),
+        suggestions=optional("suggestions", _suggestions),
         and_=optional("and", lambda values: [sample_filter(each) for each in values]),
         or_=optional("or", lambda values: [sample_filter(each) for each in values]),
         not_=optional("not", sample_filter),
+    )
+
+
+def _labels(value: Mapping[str, Any]) -> filters.LabelFilter | None:
+    names, ids = value.get("names") or None, value.get("ids") or None
+    match = enum_name(value["match"] or LabelMatch.ANY)
+    return None if names is None and ids is None else filters.LabelFilter(names, match, ids)
+
+
+def _path(value: Mapping[str, Any]) -> paths.PathFilter:
+    directory, is_recursive = value.get("directory"), bool(value["recursive"])
+    contains, starts_with = value.get("contains"), value.get("startsWith")
+    return paths.PathFilter(directory, is_recursive, contains, value.get("in") or None, starts_with)
+
+
+def _period(value: Mapping[str, Any]) -> filters.TimeFilter:
+    return filters.TimeFilter(enum_name(value.get("preset")), value.get("from"), value.get("to"))
+
+
+def _number(value: Mapping[str, Any]) -> filters.IntFilter:
+    return filters.IntFilter(**value)
+
+
+def _suggestions(value: Mapping[str, Any]) -> suggestions.SuggestionFilter:
+    models = [suggestions.ModelFilter(each["name"], each["modelVersion"]) for each in value.get("models") or ()]
+    bounds = value.get("confidence")
+    return suggestions.SuggestionFilter(
+        labels=value.get("labels") or None,
+        label_ids=value.get("labelIds") or None,
+        models=models or None,
+        confidence=None if bounds is None else suggestions.FloatFilter(**bounds),
+        disagrees=value.get("disagreesWithLabels"),
     )

@@ -160,7 +160,7 @@ class Plan:
         return tuple(sorted({row.sample for row in (*self.insert, *self.update)} | set(self.delete.values())))
 
     def growth(self) -> dict[int, int]:
-        """By how many annotations each sample grows, where it does."""
+        """How many annotations more each sample gets, for those that get more."""
         net = Counter(row.sample for row in self.insert)
         net.subtract(self.delete.values())
         return {sample: more for sample, more in net.items() if more > 0}
@@ -177,7 +177,7 @@ class AnnotateWith:
 async def annotate(
     session: AsyncSession, dataset_id: int, edits: Sequence[Edit], how: AnnotateWith, *, by: Identity
 ) -> Labelled:
-    """Carry out the edits as one change. What is so already is left so."""
+    """Make the edits as one change. Annotations that are as requested already are not written."""
     if not edits:
         raise Invalid("No samples are given; name at least one.", code="EMPTY_SELECTION")
     count = sum(len(edit.add) + len(edit.update) + len(edit.remove) for edit in edits)
@@ -234,7 +234,7 @@ async def _found_by_path(session: AsyncSession, dataset_id: int, edits: Sequence
 
 
 async def _plan(session: AsyncSession, edits: CheckedEdits) -> Plan:
-    """What the edits come to, given the annotations that exist."""
+    """What the edits change, compared with the existing annotations."""
     existing = await _existing(session, edits)
     updated = edits.updated(existing)
     update = [row for row in updated if row.key != existing[row.id].key or not existing[row.id].confirmed]

@@ -86,8 +86,8 @@ class Suggested:
 
 @dataclass(slots=True)
 class Plan:
-    """What is to be written: confidences by what is new, and by the id of what waits already; samples by the id of what
-    goes, or gets another confidence."""
+    """What is to be written. `insert`: the confidences of new suggestions; `update`: new confidences of existing ones,
+    by id; `delete`: ids of those to remove; `samples`: the samples of those that are updated or removed, by id."""
 
     insert: dict[Key, float] = field(default_factory=dict)
     update: dict[int, float] = field(default_factory=dict)
@@ -107,7 +107,7 @@ class Plan:
         return {sample: more for sample, more in growth.items() if more > 0}
 
     def leave_out(self, beyond: Mapping[int, int]) -> dict[int, int]:
-        """Of what is new the least sure, so many of each sample: how many were left out."""
+        """Drop so many of a sample's new suggestions, the lowest confidences first. How many, by sample."""
         new: dict[int, list[Key]] = {}
         for key in self.insert:
             if key[0] in beyond:
