@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
 from db.errors import Invalid
+from db.ingest.imports.files.packed import Range
 from db.storage import Store
 
 PIECE: Final = 1024 * 1024  # bytes that are read at once
@@ -44,30 +45,14 @@ class Bridge:
             self.pending.cancel()
 
 
-class ObjectFile(io.RawIOBase):
+class ObjectFile(Range):
     """A range of an object, or all of it, as a file. Raises StorageError; Invalid, if the object is shorter now."""
 
     def __init__(self, bridge: Bridge, store: Store, path: str, size: int, start: int = 0) -> None:
+        super().__init__(start, size)
         self.bridge = bridge
         self.store = store
         self.path = path
-        self.size = size
-        self.start = start
-        self.position = 0
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        base = {io.SEEK_SET: 0, io.SEEK_CUR: self.position, io.SEEK_END: self.size}[whence]
-        self.position = max(0, base + offset)
-        return self.position
-
-    def tell(self) -> int:
-        return self.position
 
     def place(self) -> tuple[str, int, int]:
         """The object that is to be read, from where, and how much there is of it from there."""

@@ -16,14 +16,13 @@ DAMAGED: Final = "`{}` is damaged in the archive."
 IN_MEMORY: Final = 4 * 1024 * 1024  # bytes of an unpacked file, beyond which it is on disk
 
 
-class Part(io.RawIOBase):
-    """Bytes of another file. The other file belongs to whoever made this one."""
+class Range(io.RawIOBase):
+    """So many bytes of something, from `start` on, as a file that can seek. A subclass reads them."""
 
-    def __init__(self, file: BinaryIO, start: int, size: int) -> None:
-        self.file = file
+    def __init__(self, start: int, size: int) -> None:
         self.start = start
         self.size = size
-        self.position = 0
+        self.position = 0  # in this file
 
     def readable(self) -> bool:
         return True
@@ -38,6 +37,14 @@ class Part(io.RawIOBase):
 
     def tell(self) -> int:
         return self.position
+
+
+class Part(Range):
+    """Bytes of another file. The other file belongs to whoever made this one."""
+
+    def __init__(self, file: BinaryIO, start: int, size: int) -> None:
+        super().__init__(start, size)
+        self.file = file
 
     def readinto(self, buffer: Any) -> int:
         length = max(0, min(len(buffer), self.size - self.position))
