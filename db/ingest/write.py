@@ -4,10 +4,11 @@ Objects lie in storage before their rows are written. The dataset's row is locke
 to, so nothing is inserted twice.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+import asyncio
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import orjson
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -24,9 +25,11 @@ from db.labelling.samples.selection import LockedSamples
 from db.postgres import sql
 
 SQL: Final = sql.load(__file__)
+MANY: Final = 100  # rows
 NEVER: Final = datetime.min.replace(tzinfo=UTC)
 
 LabelIds = Mapping[str, int]
+Item = TypeVar("Item")
 
 
 async def label_ids(session: AsyncSession, dataset_id: int, names: Iterable[str]) -> dict[str, int]:
@@ -41,27 +44,7 @@ async def make_sources(session: AsyncSession, dataset_id: int, sources: Sequence
     """Ids by path; a path that another writer has just given to a source is left out."""
     if not sources:
         return {}
-    images = [one.image for one in sources]
-    facts = [image.facts for image in images]
-    rows = await sql.run(
-        session,
-        SQL.make_sources,
-        dataset_id=dataset_id,
-        paths=[one.path for one in sources],
-        etags=[image.etag for image in images],
-        sizes=[image.size for image in images],
-        times=[image.modified_at for image in images],
-        formats=[each and each.format for each in facts],
-        widths=[each and each.width for each in facts],
-        heights=[each and each.height for each in facts],
-        orientations=[each and each.orientation for each in facts],
-        damaged=[each is not None and each.damaged for each in facts],
-        statuses=[one.status for one in sources],
-        sidecar_etags=[one.sidecar_etag for one in sources],
-        content_hashes=[image.content_hash for image in images],
-        pixel_hashes=[image.pixels for image in images],
-        change_times=[image.changed_at for image in images],
-    )
+    rows = await sql.run(session, SQL.make_sources, dataset_id=dataset_id, rows=await _json_of(sources, _source_row))
     return {row["path"]: row["id"] for row in rows}
 
 
@@ -163,26 +146,27 @@ class Writer:
         """Of sources. Ids by path, in this order; a path that has a sample already is left out."""
         if not samples:
             return {}
-        annotations = [entry.annotations or () for entry, _ in samples]
-        confirmed = [[each for each in some if self.policy.author_of(each).confirmed] for some in annotations]
-        authors = [last_author([self.policy.author_of(annotation) for annotation in each]) for each in confirmed]
         rows = await sql.run(
             self.session,
             SQL.make_samples,
             since=self.change.revision,
             origin=self.policy.origin,
-            sources=[source for _, source in samples],
-            suggested=[self._suggests(entry) for entry, _ in samples],
-            label_ids=[
-                f"{{{','.join(map(str, sorted({ids[annotation.label] for annotation in each})))}}}"
-                for each in confirmed
-            ],
-            labeled_by=[author and author.by for author in authors],
-            labeled_at=[author and author.at for author in authors],
-            hard=[bool(entry.hard) for entry, _ in samples],
-            usages=[entry.usage for entry, _ in samples],
+            rows=await _json_of(samples, lambda each: self._sample_row(*each, ids)),
         )
         return {row["path"]: row["id"] for row in rows}
+
+    def _sample_row(self, entry: Entry, source_id: int, ids: LabelIds) -> dict[str, Any]:
+        confirmed = [each for each in entry.annotations or () if self.policy.author_of(each).confirmed]
+        author = last_author([self.policy.author_of(each) for each in confirmed])
+        return {
+            "source_id": source_id,
+            "suggested": self._suggests(entry),
+            "label_ids": sorted({ids[each.label] for each in confirmed}),
+            "labeled_by": author and author.by,
+            "labeled_at": author and author.at,
+            "hard": bool(entry.hard),
+            "usage": entry.usage,
+        }
 
     def _suggests(self, entry: Entry) -> bool:
         return any(not self.policy.author_of(each).confirmed for each in entry.annotations or ())
@@ -198,22 +182,27 @@ class Writer:
         """Annotations of these samples, in this order."""
         if not annotations:
             return
-        authors = [self.policy.author_of(one) for _, one in annotations]
         await sql.run(
             self.session,
             SQL.annotate,
             dataset_id=self.dataset_id,
             since=self.change.revision,
             origin=self.policy.origin,
-            samples=[sample for sample, _ in annotations],
-            labels=[ids[one.label] for _, one in annotations],
-            labeled_by=[author.by for author in authors],
-            labeled_at=[author.at for author in authors],
-            confirmed=[author.confirmed for author in authors],
-            confidences=[one.confidence for _, one in annotations],
-            shapes=[_json(None if one.shape is None else to_json(one.shape)) for _, one in annotations],
-            attributes=[_json(one.attributes.to_json()) for _, one in annotations],
+            rows=await _json_of(annotations, lambda each: self._annotation_row(*each, ids)),
         )
+
+    def _annotation_row(self, sample_id: int, annotation: ParsedAnnotation, ids: LabelIds) -> dict[str, Any]:
+        author = self.policy.author_of(annotation)
+        return {
+            "sample_id": sample_id,
+            "label_id": ids[annotation.label],
+            "labeled_by": author.by,
+            "labeled_at": author.at,
+            "confirmed": author.confirmed,
+            "confidence": annotation.confidence,
+            "shape": None if annotation.shape is None else to_json(annotation.shape),
+            "attributes": annotation.attributes.to_json(),
+        }
 
     async def _update_samples(self, updated: Sequence[UpdatedSample]) -> None:
         facts = [one for one in updated if one.hard is not None or one.usage is not None]
@@ -244,5 +233,31 @@ def last_author(authors: Sequence[Author]) -> Author | None:
     return max(reversed(authors), key=lambda author: (author.at is None, author.at or NEVER), default=None)
 
 
-def _json(value: dict[str, Any] | None) -> str | None:
-    return None if value is None else orjson.dumps(value).decode()
+async def _json_of(items: Sequence[Item], row: Callable[[Item], dict[str, Any]]) -> str:
+    """Rows of items as one text, made in a thread if they are many. Of lists, the driver would look at every value in
+    the event loop."""
+
+    def text() -> str:
+        return orjson.dumps([row(each) for each in items]).decode()
+
+    return await asyncio.to_thread(text) if len(items) >= MANY else text()
+
+
+def _source_row(source: NewSource) -> dict[str, Any]:
+    image, facts = source.image, source.image.facts
+    return {
+        "path": source.path,
+        "etag": image.etag,
+        "size": image.size,
+        "modified_at": image.modified_at,
+        "format": facts and facts.format,
+        "width": facts and facts.width,
+        "height": facts and facts.height,
+        "orientation": facts and facts.orientation,
+        "damaged": facts is not None and facts.damaged,
+        "status": source.status,
+        "sidecar_etag": source.sidecar_etag,
+        "content_hash": image.content_hash,
+        "pixel_hash": image.pixels,
+        "changed_at": image.changed_at,
+    }

@@ -18,10 +18,10 @@ UPDATE source SET status = 'GONE' WHERE id = ANY(:ids::bigint[]) AND status <> '
 -- A path that another writer has just given to a source is left out.
 INSERT INTO source (dataset_id, path, etag, size, modified_at, format, width, height, orientation, damaged, status,
                     sidecar_etag, content_hash, pixel_hash, changed_at)
-SELECT :dataset_id, * FROM unnest(:paths::text[], :etags::text[], :sizes::bigint[], :times::timestamptz[],
-                                  :formats::text[], :widths::int[], :heights::int[], :orientations::smallint[],
-                                  :damaged::boolean[], :statuses::text[], :sidecar_etags::text[],
-                                  :content_hashes::text[], :pixel_hashes::text[], :change_times::timestamptz[])
+SELECT :dataset_id, * FROM json_to_recordset(:rows::text::json) AS new (
+    path text, etag text, size bigint, modified_at timestamptz, format text, width int, height int,
+    orientation smallint, damaged boolean, status text, sidecar_etag text, content_hash text, pixel_hash text,
+    changed_at timestamptz)
 ON CONFLICT (dataset_id, path) WHERE status <> 'GONE' DO NOTHING
 RETURNING id, path
 
@@ -51,11 +51,12 @@ WHERE sample.id = new.sample_id
 INSERT INTO sample (dataset_id, source_id, path, created_at, state, label_ids, labeled_by, labeled_at, labeled_origin,
                     hard, usage, since)
 SELECT source.dataset_id, source.id, source.path, source.modified_at,
-       sample_state(new.label_ids::bigint[], new.suggested), new.label_ids::bigint[], new.labeled_by,
+       sample_state(new.label_ids, new.suggested), new.label_ids, new.labeled_by,
        CASE WHEN new.label_ids <> '{}' THEN coalesce(new.labeled_at, now()) END,
        CASE WHEN new.label_ids <> '{}' THEN :origin::text END, new.hard, new.usage, :since
-FROM unnest(:sources::bigint[], :suggested::boolean[], :label_ids::text[], :labeled_by::text[],
-            :labeled_at::timestamptz[], :hard::boolean[], :usages::text[])
+FROM ROWS FROM (json_to_recordset(:rows::text::json) AS (
+         source_id bigint, suggested boolean, label_ids bigint[], labeled_by text, labeled_at timestamptz,
+         hard boolean, usage text))
      WITH ORDINALITY AS new (source_id, suggested, label_ids, labeled_by, labeled_at, hard, usage, n)
 JOIN source ON source.id = new.source_id
 ORDER BY new.n
@@ -70,9 +71,10 @@ DELETE FROM annotation WHERE id = ANY(:ids::bigint[])
 INSERT INTO annotation (dataset_id, sample_id, label_id, labeled_by, labeled_at, origin, confidence, confirmed, shape,
                         attributes, since)
 SELECT :dataset_id, new.sample_id, new.label_id, new.labeled_by, coalesce(new.labeled_at, now()), :origin,
-       new.confidence, new.confirmed, new.shape::jsonb, new.attributes::jsonb, :since
-FROM unnest(:samples::bigint[], :labels::bigint[], :labeled_by::text[], :labeled_at::timestamptz[],
-            :confidences::float8[], :confirmed::boolean[], :shapes::text[], :attributes::text[])
+       new.confidence, new.confirmed, new.shape, new.attributes, :since
+FROM ROWS FROM (json_to_recordset(:rows::text::json) AS (
+         sample_id bigint, label_id bigint, labeled_by text, labeled_at timestamptz, confidence float8,
+         confirmed boolean, shape jsonb, attributes jsonb))
      WITH ORDINALITY AS new (sample_id, label_id, labeled_by, labeled_at, confidence, confirmed, shape, attributes, n)
 ORDER BY new.n
 ON CONFLICT (sample_id, label_id) WHERE shape IS NULL AND (confirmed OR model_id IS NULL) DO UPDATE

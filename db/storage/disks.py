@@ -81,6 +81,7 @@ class Disk:
 
     def __init__(self, seconds: float = DEADLINE) -> None:
         self.seconds = seconds
+        self.is_slow = False  # whether reading the files that were read last took long
         self._calls: SimpleQueue[Call] = SimpleQueue()
         self._lock = threading.Lock()
         self._running: set[Call] = set()

@@ -14,6 +14,7 @@ import errno
 import os
 import secrets
 import stat as modes
+import time
 from collections.abc import AsyncIterator, Generator, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import replace
@@ -35,7 +36,8 @@ NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 GONE: Final = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)  # also a link that replaced it
 LINKED: Final = (errno.ELOOP, errno.ENOTDIR)  # of `O_NOFOLLOW`, for a link to a file and to a directory
 T = TypeVar("T")
-READERS: Final = 4  # threads that read heads concurrently
+READERS: Final = 4  # threads that read heads concurrently, where each takes long
+LONG: Final = 0.0003  # seconds for a head: of less, most is Python's, and threads take the interpreter from each other
 WHOLE: Final = 8 * 1024 * 1024  # bytes that are read at once: nearly every image, so that nothing is joined
 
 
@@ -61,10 +63,13 @@ class LocalStore(Store):
 
     async def heads(self, paths: Sequence[str], *, length: int) -> list[Head | StorageError]:
         def read(part: Sequence[str]) -> list[Head | StorageError]:
+            started = time.perf_counter()
             with closing(_Directories(self)) as directories:
-                return [self._head_or_error(path, length, directories) for path in part]
+                heads = [self._head_or_error(path, length, directories) for path in part]
+            self.disk.is_slow = time.perf_counter() - started > LONG * len(part)
+            return heads
 
-        step = max(1, -(-len(paths) // READERS))
+        step = max(1, -(-len(paths) // (READERS if self.disk.is_slow else 1)))
         parts = [paths[start : start + step] for start in range(0, len(paths), step)]
         return [head for part in await asyncio.gather(*(self.disk.run(read, part) for part in parts)) for head in part]
 

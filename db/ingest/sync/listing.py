@@ -24,7 +24,7 @@ from db.storage import Page, Scope, Store, StoredObject
 
 SQL: Final = sql.load(__file__)
 BATCH: Final = 5_000  # objects in a transaction
-ROWS: Final = 2_000  # that are copied at once; while the driver encodes them, no other request is served
+ROWS: Final = 500  # that are copied at once; while the driver encodes them, no other request is served
 STAGING: Final = ("sync_object", "sync_unchanged", "sync_sidecar", "sync_item")
 COLUMNS: Final = ("job_id", "path", "keys", "sidecar", "size", "modified_at", "etag", "changed_at", "reason")
 UNREADABLE: Final = "The directory cannot be read, so this sync removes nothing."

@@ -95,7 +95,7 @@ async def _merge(
     async def read(position: int) -> Sequence[Entry]:
         async with database.reading() as connection:
             rows = await connection.fetch(SQL.items, job.id, position, checkpoint.merges, BATCH)
-        items = [Listed.of(row) for row in rows]
+        items = await asyncio.to_thread(list, map(Listed.of, rows))
         fitting = sum(total <= MAX_ANNOTATIONS for total in accumulate(item.annotations for item in items))
         bounded = items[: max(1, fitting)]  # what samples have already is compared, and takes time as well
         return await inspect(store, bounded, kind=rules.kind, label_names=rules.label_names, limits=limits)
