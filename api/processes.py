@@ -31,6 +31,7 @@ from db.postgres.standbys import CLIENTS, Positions
 log = logging.getLogger(__name__)
 
 CONTEXT: Final = multiprocessing.get_context("spawn")
+AT_ONCE: Final = 5.0  # seconds in which a process that is to end at once does, unless it hangs
 PAUSES: Final = (0.0, 1.0, 2.0, 4.0, 8.0)  # seconds before the next start, by how many did not get ready
 
 
@@ -82,9 +83,9 @@ class Child:
         await asyncio.to_thread(self.current.join)
         return was_ready
 
-    def terminate(self) -> None:
+    def terminate(self, how: Callable[[SpawnProcess], None] = SpawnProcess.terminate) -> None:
         if self.current is not None and self.current.pid is not None:
-            self.current.terminate()
+            how(self.current)
 
 
 async def _receives(receiver: Connection) -> bool:
@@ -137,7 +138,7 @@ async def serve(settings: Settings, stopping: asyncio.Event, announce: Announce)
 
 
 async def _end(children: list[Child], keepers: list[asyncio.Task[None]]) -> None:
-    """Have them finish what they have begun; when this is canceled, at once."""
+    """Have them finish what they have begun; when this is canceled, at once. Those that hang are killed then."""
     for child in children:
         child.terminate()
     try:
@@ -145,6 +146,9 @@ async def _end(children: list[Child], keepers: list[asyncio.Task[None]]) -> None
     except asyncio.CancelledError:
         for child in children:
             child.terminate()
+        await asyncio.wait(keepers, timeout=AT_ONCE)
+        for child in children:
+            child.terminate(SpawnProcess.kill)
         await asyncio.wait(keepers)
         raise
 

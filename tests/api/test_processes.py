@@ -156,7 +156,8 @@ def stopped(pid: int) -> Iterator[None]:
     try:
         yield
     finally:
-        os.kill(pid, signal.SIGCONT)
+        with suppress(ProcessLookupError):  # it was killed
+            os.kill(pid, signal.SIGCONT)
 
 
 @pytest.mark.slow
@@ -266,6 +267,21 @@ async def test_all_processes_end_when_their_parent_is_killed(tmp_path: Path) -> 
         await server.parent.wait()
         await wait_until(lambda: not any(map(is_running, children)))
         await wait_until(lambda: supervisor.server(tmp_path / "postgres" / "cluster") is None)
+
+
+@pytest.mark.slow
+async def test_a_process_that_hangs_does_not_keep_the_others_from_ending_at_once(
+    database: Database, tmp_path: Path
+) -> None:
+    async with running(tmp_path, DATABASE_URL=database.url) as server:
+        children = server.servers() | server.workers()
+        hanging = min(server.servers())
+        with stopped(hanging):
+            server.parent.terminate()
+            await wait_until(lambda: not any(map(is_running, children - {hanging})))
+            server.parent.terminate()
+            await server.parent.wait()
+        assert not any(map(is_running, children))
 
 
 def is_running(pid: int) -> bool:
