@@ -14,7 +14,7 @@ import socket
 import struct
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -51,7 +51,7 @@ OPTIONS: Mapping[str, str] = {
     "logging_collector": "off",
 }
 LEAST_BUFFERS, MOST_BUFFERS = 256, 1024  # megabytes
-MEMORY_LIMIT = Path("/sys/fs/cgroup/memory.max")  # of a container
+OWN_GROUPS, GROUPS = Path("/proc/self/cgroup"), Path("/sys/fs/cgroup")  # of processes, with what these may use
 
 
 class EmbeddedError(CommandError):
@@ -174,11 +174,22 @@ def shared_buffers(memory: int) -> str:
 
 
 def _memory() -> int:
-    """Of the machine, or of the container."""
-    machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    with suppress(OSError, ValueError):  # there is none, or it has no limit
-        return min(machine, int(MEMORY_LIMIT.read_text()))
-    return machine
+    """Of the machine, or as much as a container or a service that this runs in may use."""
+    limits = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
+    with suppress(OSError):  # no Linux
+        for line in OWN_GROUPS.read_text().splitlines():
+            _, controllers, own = line.split(":", 2)
+            root, file = (GROUPS / "memory", "memory.limit_in_bytes") if controllers else (GROUPS, "memory.max")
+            if controllers in ("", "memory"):
+                limits += _limits(root, own.strip("/"), file)
+    return min(limits)
+
+
+def _limits(root: Path, own: str, file: str) -> Iterator[int]:
+    """Of a group and those around it. In a container its path may be that of the machine, and only the root there."""
+    for group in (root / own, *(root / around for around in Path(own).parents), root):
+        with suppress(OSError, ValueError):  # there is none, or it has no limit
+            yield int((group / file).read_text())
 
 
 def _answers(home: Path) -> bool:

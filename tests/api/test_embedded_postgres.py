@@ -62,19 +62,38 @@ def test_keeps_pages_in_an_eighth_of_the_memory_within_limits(memory: int, expec
     assert server.shared_buffers(memory << 30) == expected
 
 
-@pytest.mark.parametrize("limit", [f"{3 << 30}\n", "max\n", None])
-async def test_the_memory_is_what_a_container_may_use_or_that_of_the_machine(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: str | None
+@pytest.mark.parametrize(
+    ("own", "file", "limit"),
+    [
+        ("0::/", "memory.max", 3),  # a container
+        ("0::/system.slice/labelgraph.service", "system.slice/labelgraph.service/memory.max", 3),
+        ("0::/labels.slice/labelgraph.service", "labels.slice/memory.max", 3),
+        ("9:cpu:/\n4:memory:/docker/1f\n0::/", "memory/memory.limit_in_bytes", 3),  # the first version
+        ("4:memory:/labels", "memory/labels/memory.limit_in_bytes", 3),
+        ("0::/", "memory.max", None),
+        ("4:memory:/", "memory/memory.limit_in_bytes", 1 << 33),  # no limit there
+        ("0::/mine", "other/memory.max", 3),
+        (None, "memory.max", 3),  # no Linux
+    ],
+)
+async def test_the_memory_is_what_a_container_or_a_service_may_use_or_that_of_the_machine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, own: str | None, file: str, limit: int | None
 ) -> None:
-    monkeypatch.setattr(server, "MEMORY_LIMIT", tmp_path / "memory.max")
-    if limit is not None:
-        server.MEMORY_LIMIT.write_text(limit)
+    monkeypatch.setattr(server, "GROUPS", tmp_path / "groups")
+    monkeypatch.setattr(server, "OWN_GROUPS", tmp_path / "own")
+    if own is not None:
+        server.OWN_GROUPS.write_text(f"{own}\n")
+    (server.GROUPS / file).parent.mkdir(parents=True)
+    (server.GROUPS / file).write_text("max\n" if limit is None else f"{limit << 30}\n")
     machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    expected = server.shared_buffers(min(machine, 3 << 30) if limit and limit[0].isdigit() else machine)
+    is_limited = own is not None and limit == 3 and not file.startswith("other")
+    assert server._memory() == (min(machine, 3 << 30) if is_limited else machine)
+
+
+async def test_is_started_with_pages_for_the_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "_memory", lambda: 3 << 30)
     async with embedded_postgres.postgres(tmp_path) as url:
-        assert await fetch(
-            url, f"SELECT pg_size_bytes(current_setting('shared_buffers')) = pg_size_bytes('{expected}')"
-        )
+        assert await fetch(url, "SELECT current_setting('shared_buffers')") == "384MB"
 
 
 async def test_knows_letters_of_every_script_and_orders_by_code_point(tmp_path: Path) -> None:
