@@ -36,6 +36,11 @@ DATABASE: Final = "database"
 WRITE: Final = "write"
 TOGETHER: Final = 16  # writes of one dataset that are committed together, at most
 UNLIMITED: Final = 1_000_000
+# The isolation of a statement that reads. With READ COMMITTED it is executed in a later state than it is planned in,
+# where functions are called whose result Postgres takes for constant, such as dataset_named.
+ONE_STATE: Final = "REPEATABLE READ"
+ATTRIBUTE: Final = "target_session_attrs="
+PREFER_STANDBY: Final = ATTRIBUTE + "prefer-standby"
 NO_PREPARED_STATEMENTS: Mapping[str, Any] = {
     "statement_cache_size": 0,
     "prepared_statement_cache_size": 0,
@@ -136,14 +141,14 @@ class Database:
         client must see; where there is none, or the standby is lost or cancels the statement, from the primary."""
         client = self.client
         if client is None:
-            async with self.reading() as connection:
+            async with self._reading_once() as connection:
                 return await connection.fetchval(text, *arguments)
         text = with_position(text)
         row = None
         if client.may_use_standbys and self.standbys and (standby := self.standbys.choose(client.position)):
             row = await self._row_of(standby, client.position, text, arguments)
         if row is None:
-            async with self.reading() as connection:
+            async with self._reading_once() as connection:
                 row = await connection.fetchrow(text, *arguments)
         return client.value(row)
 
@@ -152,11 +157,12 @@ class Database:
         assert standby.readers is not None
         standby.reads += 1
         try:
-            async with _reading(standby.readers, self.limits) as connection:
-                if standby.position < position:
+            if standby.position < position:
+                async with _reading(standby.readers, self.limits) as connection:
                     standby.position = await connection.fetchval(REPLAYED)
-                if standby.position < position:
-                    return None
+            if standby.position < position:
+                return None
+            async with _reading(standby.readers, self.limits, isolation=ONE_STATE) as connection:
                 return await connection.fetchrow(text, *arguments)
         except Exception as error:
             unavailable = error if isinstance(error, DatabaseUnavailable) else explain(error)
@@ -184,6 +190,10 @@ class Database:
         """A connection for reads of the primary: each statement sees one state, and another than the statement before
         it."""
         return _reading(self.readers, self.limits, self.outages)
+
+    def _reading_once(self) -> AbstractAsyncContextManager[asyncpg.Connection]:
+        """The same, for a single statement."""
+        return _reading(self.readers, self.limits, self.outages, isolation=ONE_STATE)
 
     def unused(self) -> AbstractAsyncContextManager[None]:
         """While an operation waits in memory: others may use the database in its stead."""
@@ -231,10 +241,10 @@ async def allow_time_for(session: AsyncSession, rows: int) -> None:
 
 
 def _reading(
-    readers: Readers, limits: Limits, outages: Outages | None = None
+    readers: Readers, limits: Limits, outages: Outages | None = None, *, isolation: str = "READ COMMITTED"
 ) -> AbstractAsyncContextManager[asyncpg.Connection]:
     reading = Reading(readers, outages)
-    return _read_only_transaction(reading, limits) if limits.pooled else reading
+    return _read_only_transaction(reading, limits, isolation) if limits.pooled else reading
 
 
 @asynccontextmanager
@@ -384,7 +394,10 @@ async def open_connection(url: str, *, timeout: float = 60, **arguments: Any) ->
     seconds: asyncpg itself has all of them wait for one that says nothing."""
     parts = urlsplit(driver_url(url))
     user, at, hosts = parts.netloc.rpartition("@")
-    *others, last = [parts._replace(netloc=f"{user}{at}{host}").geturl() for host in hosts.split(",")]
+    urls = [parts._replace(netloc=f"{user}{at}{host}").geturl() for host in hosts.split(",")]
+    if len(urls) > 1 and PREFER_STANDBY in parts.query:  # of a single host it takes whatever that is
+        urls = [url.replace(PREFER_STANDBY, ATTRIBUTE + each) for each in ("standby", "any") for url in urls]
+    *others, last = urls
     arguments["timeout"] = timeout / (len(others) + 1)
     for other in others:
         with suppress(*DRIVER_ERRORS, asyncpg.CannotConnectNowError):
@@ -416,6 +429,8 @@ def _startup_parameters(limits: Limits, *, read_only: bool) -> dict[str, str]:
     parameters = {"application_name": "labelgraph", "timezone": "UTC"}
     if limits.pooled:
         return parameters
+    if read_only:
+        parameters["default_transaction_isolation"] = ONE_STATE
     return parameters | _settings(limits, read_only=read_only)
 
 
@@ -431,12 +446,14 @@ def _settings(limits: Limits, *, read_only: bool) -> dict[str, str]:
 
 
 @asynccontextmanager
-async def _read_only_transaction(reading: Reading, limits: Limits) -> AsyncGenerator[asyncpg.Connection, None]:
+async def _read_only_transaction(
+    reading: Reading, limits: Limits, isolation: str
+) -> AsyncGenerator[asyncpg.Connection, None]:
     """With the settings of a reader's session. It ends with COMMIT, which sends its notifications."""
     settings = _settings(limits, read_only=True)
     local = "; ".join(f"SET LOCAL {name} = '{value}'" for name, value in settings.items())
     async with reading as connection:
-        await connection.execute(f"BEGIN READ ONLY; {local}")
+        await connection.execute(f"BEGIN ISOLATION LEVEL {isolation} READ ONLY; {local}")
         is_broken = False
         try:
             yield connection

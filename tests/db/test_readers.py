@@ -9,6 +9,7 @@ import pytest
 from db.postgres import engine, readers
 from db.postgres.engine import Database
 from db.postgres.outages import DatabaseUnavailable
+from tests.conftest import execute
 from tests.waiting import LIMITS, wait_until
 
 PID = "SELECT pg_backend_pid()"
@@ -73,3 +74,25 @@ async def test_after_a_while_the_pool_has_them_all(database_url: str, monkeypatc
         await wait_until(lambda: database.readers.at_hand == [])
         assert database.connections()["read"] == {"in_use": 0, "idle": 2}
         assert await pid(database)
+
+
+@pytest.mark.parametrize("pooled", [False, True])
+async def test_a_statement_is_executed_in_the_state_that_it_was_planned_in(database_url: str, pooled: bool) -> None:
+    """What Postgres takes for constant it computes while it plans; here it waits there until the table has changed."""
+    await execute(
+        database_url,
+        "CREATE TABLE noted AS SELECT 1 AS number; "
+        "CREATE FUNCTION number_noted() RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT number FROM noted'; "
+        "CREATE FUNCTION wait() RETURNS int LANGUAGE plpgsql IMMUTABLE AS "
+        "'BEGIN PERFORM pg_advisory_xact_lock_shared(7); RETURN 0; END'",
+    )
+    held = await engine.open_connection(database_url)
+    async with engine.connect(database_url, replace(LIMITS, pooled=pooled)) as database:
+        async with held.transaction():
+            await held.execute("SELECT pg_advisory_xact_lock(7); UPDATE noted SET number = 2")
+            text = "SELECT ARRAY[number_noted() + wait(), (SELECT number FROM noted)]"
+            reading = asyncio.create_task(database.value(text))
+            waiting = "SELECT count(*) = 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+            await wait_until(lambda: held.fetchval(waiting))
+        assert await reading == [1, 1]
+    await held.close()

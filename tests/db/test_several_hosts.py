@@ -56,6 +56,14 @@ async def test_one_that_says_nothing_or_is_not_there_leaves_it_to_the_next(
             pass
 
 
+async def test_a_standby_is_preferred_wherever_it_stands(servers: Pair) -> None:
+    standby, primary = folder(servers.standby.url), folder(servers.primary.url)
+    for hosts in ((primary, standby), (standby, primary), (primary, primary)):
+        connection = await engine.open_connection(of_hosts(*hosts, attributes="prefer-standby"))
+        assert await connection.fetchval(IS_STANDBY) is (standby in hosts)
+        await connection.close()
+
+
 async def test_the_one_that_accepts_writes_is_found_among_standbys(servers: Pair) -> None:
     hosts = folder(servers.standby.url), folder(servers.primary.url)
     for attributes, is_standby in (("any", True), ("read-write", False), ("standby", True)):
