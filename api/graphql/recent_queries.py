@@ -14,7 +14,7 @@ from schema.execution.lru_cache import LruCache
 from schema.execution.messages import Request
 
 MAX_BODY: Final = 4 * 1024  # bytes; a larger one is sent less often, and costs more elsewhere
-MAX_BYTES: Final = 256 * 1024  # of all bodies; what was read from them takes up to twenty times as much
+MAX_BYTES: Final = 256 * 1024  # of all bodies; what was read from them, with their documents, takes some 20 MB at most
 
 
 @dataclass(frozen=True, slots=True)
