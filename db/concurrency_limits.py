@@ -11,7 +11,7 @@ from typing import Any, Final, Generic, TypeVar
 MAX_SHARED_READS: Final = 3  # reads for subscribers at once, of the connections to the database
 SHARED_READ_TTL: Final = 2.0  # seconds for which a result is kept for subscribers that ask later
 AT_ONCE: Final = 2  # calls of Batches under one key
-ALONE_SECONDS: Final = 5.0  # for which calls under a key follow each other after an announcement that was wrong
+ALONE_SECONDS: Final = 5.0  # for which calls under a key follow each other, after a wrong announcement or none
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -167,7 +167,7 @@ class Entry(Generic[Item, Result]):
     """An item that waits to be done with others. It is done when `result` is set, or canceled by who waits for it."""
 
     item: Item
-    needs: frozenset[Hashable]  # no two items that are done at the same time need the same
+    needs: frozenset[Hashable]  # no two calls that go on at the same time have items that need the same
     result: asyncio.Future[Result]
     since: float  # when it began to wait, by the clock of the event loop
     context: Context = field(default_factory=copy_context)
@@ -207,22 +207,45 @@ class Queue:
     running: list[Batch[Any, Any]] = field(default_factory=list)
     alone_until: float = 0.0  # by the clock of the event loop
 
+    @property
+    def is_alone(self) -> bool:
+        """Whether calls follow each other now."""
+        return asyncio.get_running_loop().time() < self.alone_until
+
     def take(self, most: int) -> list[Entry[Any, Any]]:
-        """The next items: half of all, so that the other half can be done at the same time. What needs the same is
-        done in order of arrival."""
+        """The next items, in order of arrival: half of all, where the other half can be done at the same time. What
+        needs the same as a call that goes on waits for it, and so does what came after that and needs the same."""
         self.waiting = [entry for entry in self.waiting if not entry.result.done()]
         in_use = {need for batch in self.running for entry in batch.entries for need in entry.needs}
-        count = min(most, (len(self.waiting) + sum(len(batch.entries) for batch in self.running) + 1) // 2)
+        every = len(self.waiting) + sum(len(batch.entries) for batch in self.running)
+        count = min(most, every if self.is_alone else (every + 1) // 2)
         taken: list[Entry[Any, Any]] = []
         left: list[Entry[Any, Any]] = []
         for place, entry in enumerate(self.waiting):
             if len(taken) == count:
                 left += self.waiting[place:]
                 break
-            (taken if in_use.isdisjoint(entry.needs) else left).append(entry)
-            in_use |= entry.needs
+            if in_use.isdisjoint(entry.needs):
+                taken.append(entry)
+            else:
+                left.append(entry)
+                in_use |= entry.needs
         self.waiting = left
         return taken
+
+    def let_follow(self) -> None:
+        """For a while, calls follow each other."""
+        self.alone_until = asyncio.get_running_loop().time() + ALONE_SECONDS
+
+    def end(self, batch: Batch[Any, Any]) -> None:
+        """What the call leaves undone is among the next."""
+        if batch.entries and not batch.leaves.done():
+            self.let_follow()
+        self.running.remove(batch)
+        self.waiting[:0] = [entry for entry in batch.entries if not entry.result.done()]
+        batch.before = None
+        batch.ended.set()
+        batch.announce(None)
 
 
 class Batches:
@@ -273,15 +296,15 @@ class Batches:
         try:
             if batch.before is not None:
                 await asyncio.wait([batch.before.leaves])
-                batch.entries = queue.take(self._most)
-                if not batch.entries or loop.time() < queue.alone_until:
+                batch.entries = [] if queue.is_alone else queue.take(self._most)
+                if not batch.entries:
                     await batch.before.ended.wait()
             batch.entries = batch.entries or queue.take(self._most)
             self._begin(key, queue, work)
             if batch.entries:
                 await loop.create_task(work(batch), context=batch.entries[0].context)
         except WrongAnnouncement:
-            queue.alone_until = loop.time() + ALONE_SECONDS
+            queue.let_follow()
         except Exception as error:
             for entry in batch.entries:
                 if not entry.result.done():
@@ -292,11 +315,7 @@ class Batches:
             queue.waiting.clear()
             raise
         finally:
-            queue.running.remove(batch)
-            batch.before = None
-            queue.waiting[:0] = [entry for entry in batch.entries if not entry.result.done()]
-            batch.ended.set()
-            batch.announce(None)
+            queue.end(batch)
             self._begin(key, queue, work)
 
 

@@ -2,7 +2,7 @@
 live and past rows of its revision.
 
 Publishing writes one row for the version and one for each label, however many samples there are. A revision that can be
-read is complete: each change takes the dataset's row from its first write to its commit. So one statement that reads
+read is complete: it is committed with all that its change wrote, and with the counts. So one statement that reads
 the revision, the counts and the labels sees one state, and nobody need stop working.
 
 Publishing, switching and removing lock the row of the working set's base, so they wait for each other; labelling does

@@ -25,7 +25,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from db.concurrency_limits import Batch, Entry, WrongAnnouncement
 from db.errors import DomainError, Unavailable
 from db.history import idempotency
-from db.history.changes import expect_revision, lock_head, lock_shared, number_changes, record_written, write_next
+from db.history.changes import RecordedChange, lock_head, lock_shared, number_changes, record_written, write_next
 from db.history.idempotency import Keyed
 from db.history.transactions import OTHERS, patience, unknown_outcome, write
 from db.identity.tokens import Identity
@@ -152,7 +152,7 @@ async def _label_in(
     session: AsyncSession, dataset_id: int, batch: Batch[Call, Labelled | None], progress: Progress
 ) -> None:
     """Everything is locked first, without waiting. The dataset's row, for which all wait, comes next; or last, where
-    the transaction before has announced its revision."""
+    the transaction before has announced its revision. Raises WrongAnnouncement if it is at another revision then."""
     entries = [entry for entry in batch.entries if not entry.result.done()]
     locked = await _lock(session, dataset_id, [entry.item for entry in entries])
     announced: int | None = batch.announced
@@ -160,6 +160,57 @@ async def _label_in(
     if revision is None:
         progress.outcomes.update(dict.fromkeys(entries))
         return
+    changes: list[RecordedChange] = []
+    summaries: list[tuple[str, str]] = []
+    groups = _in_turn(entries)
+    for group in groups:
+        before = revision + len(changes)
+        plans = await _plan_all(session, dataset_id, group, locked, before, progress)
+        labels = {id for plan in plans.values() for id in plan.labels}
+        flags = await verdicts.suggestion_flags(session, dataset_id, list(labels))
+        if flags.has_models and announced is not None:
+            raise WrongAnnouncement  # verdicts change counters of models, which only who has the dataset's row may do
+        if group is groups[-1] and not flags.has_models:
+            batch.announce(before + len(plans))
+        if plans:
+            changes += await _write(session, plans, flags, before, progress)
+            summaries += [(entry.item.by.name, plan.summary) for entry, plan in plans.items()]
+    if changes:
+        if announced is not None and await lock_head(session, dataset_id) != revision:
+            raise WrongAnnouncement
+        await record_written(session, dataset_id, "LABEL_SAMPLES", changes, summaries)
+    done = [
+        (entry.item.keyed, outcome)
+        for entry, outcome in progress.outcomes.items()
+        if entry.item.keyed is not None and isinstance(outcome, Labelled)
+    ]
+    if done:
+        await idempotency.store_outcomes(session, done, Labelled)
+
+
+def _in_turn(entries: Sequence[CallEntry]) -> list[list[CallEntry]]:
+    """Groups of calls that follow each other, of which no two need the same: what a call changes is written before the
+    next one for the same samples is planned."""
+    groups: list[list[CallEntry]] = [[]]
+    used: set[Hashable] = set()
+    for entry in entries:
+        if not used.isdisjoint(entry.needs):
+            groups.append([])
+            used.clear()
+        groups[-1].append(entry)
+        used |= entry.needs
+    return groups
+
+
+async def _plan_all(
+    session: AsyncSession,
+    dataset_id: int,
+    entries: Sequence[CallEntry],
+    locked: Locked,
+    revision: int,
+    progress: Progress,
+) -> dict[CallEntry, Labelling]:
+    """What calls for different samples change in a dataset of this revision, one after the other."""
     plans: dict[CallEntry, Labelling] = {}
     for entry in entries:
         progress.current = entry
@@ -173,35 +224,17 @@ async def _label_in(
         else:
             progress.outcomes[entry] = planned
     progress.current = None
-    labels = {id for plan in plans.values() for id in plan.labels}
-    flags = await verdicts.suggestion_flags(session, dataset_id, list(labels))
-    if not flags.has_models:
-        batch.announce(revision + len(plans))
-    elif announced is not None:  # verdicts change counters of models, which only who has the dataset's row may do
-        raise WrongAnnouncement
-    if plans:
-        await _write(session, dataset_id, plans, flags, revision, progress, is_ahead=announced is not None)
-    done = [
-        (entry.item.keyed, outcome)
-        for entry, outcome in progress.outcomes.items()
-        if entry.item.keyed is not None and isinstance(outcome, Labelled)
-    ]
-    if done:
-        await idempotency.store_outcomes(session, done, Labelled)
+    return plans
 
 
 async def _write(
     session: AsyncSession,
-    dataset_id: int,
     plans: Mapping[CallEntry, Labelling],
     flags: verdicts.SuggestionFlags,
     revision: int,
     progress: Progress,
-    *,
-    is_ahead: bool,
-) -> None:
-    """What calls change in a dataset of this revision. `is_ahead`: the transaction before is under way, and its row not
-    locked yet; raises WrongAnnouncement if it is at another revision then."""
+) -> list[RecordedChange]:
+    """Write what calls change in a dataset of this revision. The changes are still to be recorded."""
     changes = await number_changes(session, revision, len(plans))
     for change, (entry, plan) in zip(changes, plans.items(), strict=True):
         progress.current = entry
@@ -210,10 +243,7 @@ async def _write(
         await write_labels(session, plan, change, flags, by=entry.item.by)
         progress.outcomes[entry] = plan.done(change)
     progress.current = None
-    if is_ahead and await lock_head(session, dataset_id) != revision:
-        raise WrongAnnouncement
-    summaries = [(entry.item.by.name, plan.summary) for entry, plan in plans.items()]
-    await record_written(session, dataset_id, "LABEL_SAMPLES", changes, summaries)
+    return changes
 
 
 async def _lock(session: AsyncSession, dataset_id: int, calls: Sequence[Call]) -> Locked:
@@ -241,15 +271,16 @@ async def _plan(
 ) -> Labelling | Labelled | None:
     """What the call changes, or its outcome if that is nothing. None: it is done alone."""
     if call.keyed is not None:
-        earlier = locked.keys.get(call.keyed.of_request)
+        earlier = locked.keys.pop(call.keyed.of_request, None)
         if earlier is None:
             return None
         stored = earlier.outcome(call.keyed, Labelled)
         if stored is not None:
             return stored
+    if call.how.expected_revision not in (None, revision):  # the refusal names changes, which are not recorded yet
+        return None
     if not locked.busy.isdisjoint(call.ids) or not locked.labels.keys() >= set(call.labels):
         return None
-    await expect_revision(session, dataset_id, call.how.expected_revision, revision)
     samples = LockedSamples.of_ids(dataset_id, call.ids, locked.samples)
     names = dict(locked.labels[reference] for reference in call.labels)
     plan = await prepare(session, samples, names, call.how)
