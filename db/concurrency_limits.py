@@ -194,6 +194,11 @@ class Batch(Generic[Item, Result]):
             return None
         return self.before.leaves.result()
 
+    async def follow(self) -> None:
+        """Wait until the call before has ended."""
+        if self.before is not None:
+            await self.before.ended.wait()
+
 
 class WrongAnnouncement(Exception):
     """The call before did not leave what it had announced. Nothing was done; what is undone is among the next."""
@@ -298,7 +303,7 @@ class Batches:
                 await asyncio.wait([batch.before.leaves])
                 batch.entries = [] if queue.is_alone else queue.take(self._most)
                 if not batch.entries:
-                    await batch.before.ended.wait()
+                    await batch.follow()
             batch.entries = batch.entries or queue.take(self._most)
             self._begin(key, queue, work)
             if batch.entries:

@@ -43,10 +43,11 @@ LIMIT 1
 async def test_nothing_is_lost_whatever_meets(database: Database, seed: int) -> None:
     pets = await make(database, samples=60, labels=("cat", "dog", "cow", "fox"))
     before = await names(database, pets.id)
-    disturbing = asyncio.create_task(_disturb(database, pets, random.Random(seed)))
+    ended = asyncio.Event()
+    disturbing = asyncio.create_task(_disturb(database, pets, random.Random(seed), ended))
     await asyncio.gather(*(_label(database, pets, random.Random(f"{seed} {number}")) for number in range(12)))
-    disturbing.cancel()
-    await asyncio.gather(disturbing, return_exceptions=True)
+    ended.set()
+    await disturbing
 
     assert await wrong(database, pets.id) == []
     async with database.reading() as reader:
@@ -70,8 +71,8 @@ async def _label(database: Database, pets: DatasetRows, chance: random.Random) -
             await label_together(database, pets.id, selection, how, by=ANN)
 
 
-async def _disturb(database: Database, pets: DatasetRows, chance: random.Random) -> None:
-    """Others write, publish, and lose connections."""
+async def _disturb(database: Database, pets: DatasetRows, chance: random.Random, ended: asyncio.Event) -> None:
+    """Others write, publish, and lose connections, until all has ended."""
 
     async def mark(session: AsyncSession) -> object:
         selection = Selection(ids=chance.sample(pets.samples, 3))
@@ -80,7 +81,7 @@ async def _disturb(database: Database, pets: DatasetRows, chance: random.Random)
     async def publish(session: AsyncSession) -> object:
         return await versions.publish(session, pets.id, by=ANN)
 
-    while True:
+    while not ended.is_set():
         for disturbance in (mark, publish):
             await asyncio.sleep(0.05)
             with suppress(Unavailable, Conflict):

@@ -99,8 +99,8 @@ async def _label_all(database: Database, dataset_id: int, batch: Batch[Call, Lab
     """Set the results of the calls. Raises WrongAnnouncement if nothing was done since the transaction before did not
     leave what it had announced."""
     progress, entries = Progress(), batch.entries
-    if batch.before is not None and any(entry.item.how.expected_revision is not None for entry in entries):
-        await batch.before.ended.wait()
+    if any(entry.item.how.expected_revision is not None for entry in entries):
+        await batch.follow()
     try:
         async with database.writing() as session:
             progress.has_begun = True
@@ -176,8 +176,10 @@ async def _label_in(
             changes += await _write(session, plans, flags, before, progress)
             summaries += [(entry.item.by.name, plan.summary) for entry, plan in plans.items()]
     if changes:
-        if announced is not None and await lock_head(session, dataset_id) != revision:
-            raise WrongAnnouncement
+        if announced is not None:
+            await batch.follow()  # it may be without the row yet, too
+            if await lock_head(session, dataset_id) != revision:
+                raise WrongAnnouncement
         await record_written(session, dataset_id, "LABEL_SAMPLES", changes, summaries)
     done = [
         (entry.item.keyed, outcome)
