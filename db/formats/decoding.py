@@ -83,12 +83,15 @@ class Decoder:
         return status, result
 
     async def end(self) -> int:
-        """Its exit status: its own, if it died before it was killed."""
+        """Its exit status: its own, if it died before it was killed. What it has written is read, or its pipe, whose
+        reading may be paused, would stay open."""
         with suppress(ProcessLookupError):
             self.process.kill()
         self.requests.close()
         self.image.close()
-        return await self.process.wait()
+        await self.process.communicate()
+        assert self.process.returncode is not None
+        return self.process.returncode
 
     @property
     def is_usable(self) -> bool:

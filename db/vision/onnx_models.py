@@ -243,6 +243,7 @@ async def _start(file: BinaryIO, digest: str, limits: ModelLimits) -> asyncio.su
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:
+    """What it has written is read, or its pipe, whose reading may be paused, would stay open."""
     with suppress(ProcessLookupError):
         process.kill()
-    await process.wait()
+    await process.communicate()

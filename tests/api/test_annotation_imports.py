@@ -74,7 +74,7 @@ async def gated_worker(dataset: DatasetFixture, reached: Path, phase: str) -> As
     finally:
         if process.returncode is None:
             process.kill()
-        await process.wait()
+        await process.communicate()
 
 
 def fill(folder: Path) -> Path:

@@ -48,7 +48,7 @@ async def server(database: Database, data_dir: Path) -> AsyncIterator[str]:
             pytest.fail("the server did not start")
     finally:
         process.kill()
-        await process.wait()
+        await process.communicate()
 
 
 @dataclass(slots=True)

@@ -78,7 +78,7 @@ async def server(gate: str, database: Database, root: Path, text: str) -> AsyncI
     finally:
         if process.returncode is None:
             process.kill()
-        await process.wait()
+        await process.communicate()
 
 
 async def missing(client: Client, dataset: str, key: str, data: bytes) -> list[dict[str, Any]]:

@@ -147,7 +147,7 @@ async def running(data_dir: Path, **variables: str) -> AsyncIterator[Running]:
     finally:
         if parent.returncode is None:
             parent.kill()
-        await parent.wait()
+        await parent.communicate()  # the other processes end later, and have its output open until then
 
 
 @contextmanager

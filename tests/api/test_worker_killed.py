@@ -74,7 +74,7 @@ async def worker(dataset: DatasetFixture, gate: Path | None = None) -> AsyncIter
     finally:
         if process.returncode is None:
             process.kill()
-        await process.wait()
+        await process.communicate()
 
 
 async def final_state(dataset: DatasetFixture) -> tuple[object, ...]:

@@ -15,10 +15,10 @@ import pytest
 from PIL import Image
 
 from db.formats import decoding, images
-from db.formats.decoder import TOO_COSTLY
+from db.formats.decoder import REQUEST, RESIZED, TOO_COSTLY
 from db.formats.decoding import MAX_IMAGES, Decoder, Decoders, Limits
 from db.formats.images import ImageFacts, UnreadableImage
-from tests.waiting import TIMEOUT
+from tests.waiting import TIMEOUT, wait_until
 
 MIB = 1024 * 1024
 
@@ -188,6 +188,20 @@ async def test_whoever_gives_up_leaves_nothing_half_said(decoders: Decoders) -> 
             await asyncio.wait_for(decoders.check(data), 0.1)  # any time will do
     assert decoders.idle == []
     assert (await decoders.check(image_bytes())).width == 300
+
+
+async def test_the_pipe_of_one_that_ends_within_its_response_is_closed(started: list[Decoder]) -> None:
+    """The response is larger than what is read ahead. Reading is paused then, and the process waited for without end."""
+    data = image_bytes((3_000, 3_000), "BMP")
+    async with decoding.decoders(Limits(seconds=TIMEOUT, processes=1)) as decoders:
+        await decoders.check(image_bytes())
+        [decoder] = started
+        pipe = decoder.process._transport.get_pipe_transport(1)  # type: ignore[attr-defined]
+        decoder.image.write(data)
+        decoder.requests.send(REQUEST.pack(RESIZED, 2_000 << 16 | 2_000, 10**8, 10**4, len(data)))
+        await wait_until(lambda: not pipe.is_reading())
+        await decoder.end()
+        assert pipe.is_closing()
 
 
 async def test_a_decoder_is_replaced_when_it_has_done_much(decoders: Decoders) -> None:

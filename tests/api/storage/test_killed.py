@@ -53,7 +53,7 @@ async def server(
     finally:
         if process.returncode is None:
             process.kill()
-        await process.wait()
+        await process.communicate()
 
 
 async def kill_midway(
