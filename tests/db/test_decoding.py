@@ -191,7 +191,7 @@ async def test_whoever_gives_up_leaves_nothing_half_said(decoders: Decoders) -> 
 
 
 async def test_the_pipe_of_one_that_ends_within_its_response_is_closed(started: list[Decoder]) -> None:
-    """The response is larger than what is read ahead. Reading is paused then, and the process waited for without end."""
+    """The response is larger than what is read ahead: reading is paused then, and the process was never seen to end."""
     data = image_bytes((3_000, 3_000), "BMP")
     async with decoding.decoders(Limits(seconds=TIMEOUT, processes=1)) as decoders:
         await decoders.check(image_bytes())
